@@ -1,0 +1,49 @@
+import { outLength } from "./conv.ts";
+import { type FusionWeights, fuse } from "./fusion.ts";
+import { type NdArray, ndarray } from "./ndarray.ts";
+
+export interface MaxPoolOptions {
+  kernelSize: number;
+  stride: number;
+  padding: number;
+  /** A fusion layer over the streams, after the pooling. */
+  fusion?: (FusionWeights & { shared?: NdArray | undefined }) | undefined;
+}
+
+/** The largest value of each window of x [G, N, H, W, C] → [G, N, Ho, Wo, C]; outside the image is −∞. */
+export function maxPool2d(x: NdArray, options: MaxPoolOptions): NdArray {
+  const { kernelSize, stride, padding, fusion } = options;
+  const [streams, batch, height, width, channels] = x.shape;
+  const outHeight = outLength(height, kernelSize, stride, padding);
+  const outWidth = outLength(width, kernelSize, stride, padding);
+  const y = ndarray([streams, batch, outHeight, outWidth, channels]);
+  y.data.fill(-Infinity);
+  let to = 0;
+  for (let image = 0; image < streams * batch; image++) {
+    for (let i = 0; i < outHeight; i++) {
+      for (let j = 0; j < outWidth; j++, to += channels) {
+        for (let row = i * stride - padding; row < i * stride - padding + kernelSize; row++) {
+          if (row < 0 || row >= height) continue;
+          for (let column = j * stride - padding; column < j * stride - padding + kernelSize; column++) {
+            if (column < 0 || column >= width) continue;
+            const from = ((image * height + row) * width + column) * channels;
+            for (let c = 0; c < channels; c++) y.data[to + c] = Math.max(y.data[to + c], x.data[from + c]);
+          }
+        }
+      }
+    }
+  }
+  return fusion ? fuse(y, fusion, { shared: fusion.shared }) : y;
+}
+
+/** The mean over space of x [G, N, H, W, C] → [G, N, C]. */
+export function globalAveragePool(x: NdArray): NdArray {
+  const [streams, batch, height, width, channels] = x.shape;
+  const space = height * width;
+  const y = ndarray([streams, batch, channels]);
+  x.data.forEach((value, index) => {
+    const image = Math.floor(index / (space * channels));
+    y.data[image * channels + (index % channels)] += value / space;
+  });
+  return y;
+}
