@@ -1,0 +1,26 @@
+export * from "./factors.ts";
+export {
+  defaultLabelOptions,
+  drawRaters,
+  type Emotion,
+  emotionOf,
+  emotions,
+  type LabelOptions,
+  type Labels,
+  type Latents,
+  labelScene,
+  latents,
+  positiveEmotions,
+  sharedDirections,
+} from "./labels.ts";
+export { renderScene } from "./scene.ts";
+export {
+  describeScene,
+  drawScene,
+  type Scene,
+  type Split,
+  type SynthOptions,
+  type SynthReport,
+  splitOf,
+  synthesize,
+} from "./synthesize.ts";
