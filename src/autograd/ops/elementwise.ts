@@ -1,0 +1,50 @@
+import * as kernels from "../../kernels/elementwise.ts";
+import { tapeOf } from "../tape.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** y = max(x, 0);  dx = dy · [y > 0] */
+export function relu(x: Tensor): Tensor {
+  const tape = tapeOf(x);
+  const size = x.paddedSize / 4;
+  const y: Tensor = tape.record(
+    "relu",
+    [x],
+    x.shape,
+    (y) => tape.push(kernels.reluForward(size, { x, y })),
+    (dy) => {
+      const dx = tape.empty(`d(${x.name})`, x.shape);
+      tape.push(kernels.reluBackward(size, { dy, y, dx }));
+      return [dx];
+    },
+  );
+  return y;
+}
+
+/** a + b;  da = db = dy */
+export function add(a: Tensor, b: Tensor): Tensor {
+  return addScaled(a, b, 1);
+}
+
+/**
+ * a + scale · b (Eq. 1: L_a + λ·L_e);  da = dy, db = scale · dy
+ * @throws RangeError if the shapes differ.
+ */
+export function addScaled(a: Tensor, b: Tensor, scale: number): Tensor {
+  if (String(a.shape) !== String(b.shape)) {
+    throw new RangeError(`add: the shapes [${a.shape}] and [${b.shape}] differ`);
+  }
+  const tape = tapeOf(a, b);
+  const size = a.paddedSize / 4;
+  return tape.record(
+    "add",
+    [a, b],
+    a.shape,
+    (sum) => tape.push(kernels.add(size, scale, { a, b, sum })),
+    (dy) => {
+      if (scale === 1 || !b.needsGrad) return [dy, dy];
+      const db = tape.empty(`d(${b.name})`, b.shape);
+      tape.push(kernels.scale(size, scale, { x: dy, y: db }));
+      return [dy, db];
+    },
+  );
+}

@@ -1,0 +1,64 @@
+import type { Conv2dShape } from "../../kernels/conv2d.ts";
+import { addBias, sumRows } from "../../kernels/linear.ts";
+import { tapeOf } from "../tape.ts";
+import { padTo4, type Tensor } from "../tensor.ts";
+import { inputGradient, product, weightGradient } from "./conv2d.ts";
+
+/**
+ * y = x · weight + bias;  dx = dy · weightᵀ, dWeight = xᵀ · dy, dBias = Σ_n dy[n]
+ *
+ * x [N, Cin], weight [Cin, Cout], bias [Cout] → [N, Cout].
+ * @throws RangeError if the features do not match.
+ */
+export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  const [n, inFeatures] = x.shape;
+  const [expected, outFeatures] = weight.shape;
+  if (x.shape.length !== 2 || inFeatures !== expected || bias.shape[0] !== outFeatures) {
+    throw new RangeError(
+      `linear: x [${x.shape}], weight [${weight.shape}] and bias [${bias.shape}] need to be [N, Cin], [Cin, Cout] and [Cout]`,
+    );
+  }
+  if (weight.layout !== "weight") throw new RangeError('linear: the weight needs the layout "weight"');
+  const tape = tapeOf(x, weight, bias);
+  const shape = pointwise(n!, padTo4(inFeatures!), padTo4(outFeatures!));
+  const channels4 = shape.outChannels / 4;
+  return tape.record(
+    "linear",
+    [x, weight, bias],
+    [n!, outFeatures!],
+    (y) => {
+      const withoutBias = tape.empty(`${y.name} without bias`, y.shape);
+      tape.push(
+        product(tape, shape, { x, weight, y: withoutBias }),
+        addBias(n!, channels4, { x: withoutBias, bias, y }),
+      );
+    },
+    (dy) => {
+      const dx = x.needsGrad ? inputGradient(x, weight, dy, shape) : null;
+      const dWeight = weightGradient(x, weight, dy, shape);
+      if (!bias.needsGrad) return [dx, dWeight, null];
+      const dBias = tape.emptyGradient(bias);
+      tape.push(sumRows(n!, channels4, { x: dy, total: dBias }));
+      return [dx, dWeight, dBias];
+    },
+  );
+}
+
+/** A matrix product as a 1×1 convolution over `rows` images of one pixel. */
+function pointwise(rows: number, inChannels: number, outChannels: number): Conv2dShape {
+  return {
+    streams: 1,
+    sharedInput: false,
+    batch: rows,
+    height: 1,
+    width: 1,
+    inChannels,
+    outHeight: 1,
+    outWidth: 1,
+    outChannels,
+    kernelHeight: 1,
+    kernelWidth: 1,
+    stride: 1,
+    padding: 0,
+  };
+}

@@ -1,0 +1,52 @@
+import * as kernels from "../../kernels/losses.ts";
+import { tapeOf } from "../tape.ts";
+import { padTo4, type Tensor } from "../tensor.ts";
+
+/**
+ * L = Σ max(x, 0) − x·t + ln(1 + e^−|x|) / count;  dx = (sigmoid(x) − t) / count
+ *
+ * logits x [N, 1], labels t f32 [N] (−1 where missing), count [1] the labelled samples of the whole batch → [1].
+ */
+export function binaryCrossEntropyWithLogits(logits: Tensor, labels: Tensor, count: Tensor): Tensor {
+  const tape = tapeOf(logits);
+  const [samples, outputs] = logits.shape;
+  if (outputs !== 1 || labels.shape[0] !== samples) {
+    throw new RangeError(`binaryCrossEntropyWithLogits: logits [${logits.shape}] and labels [${labels.shape}]`);
+  }
+  return tape.record(
+    "binaryCrossEntropyWithLogits",
+    [logits],
+    [1],
+    (loss) => tape.push(kernels.binaryCrossEntropy(samples!, { logits, labels, count, loss })),
+    (dLoss) => {
+      const dLogits = tape.empty(`d(${logits.name})`, logits.shape);
+      tape.push(kernels.binaryCrossEntropyBackward(samples!, { logits, labels, count, dLoss, dLogits }));
+      return [dLogits];
+    },
+  );
+}
+
+/**
+ * L = Σ (ln Σ_k e^x_k − x_label) / count;  dx = (softmax(x) − onehot(label)) / count
+ *
+ * logits x [N, K], labels i32 [N] (−1 where missing), count [1] the labelled samples of the whole batch → [1].
+ */
+export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, count: Tensor): Tensor {
+  const tape = tapeOf(logits);
+  const [samples, classes] = logits.shape;
+  if (labels.shape[0] !== samples || labels.dtype !== "i32") {
+    throw new RangeError(`softmaxCrossEntropy: logits [${logits.shape}] and ${labels.dtype} labels [${labels.shape}]`);
+  }
+  const shape = { samples: samples!, classes: classes!, stride: padTo4(classes!) };
+  return tape.record(
+    "softmaxCrossEntropy",
+    [logits],
+    [1],
+    (loss) => tape.push(kernels.softmaxCrossEntropy(shape, { logits, labels, count, loss })),
+    (dLoss) => {
+      const dLogits = tape.empty(`d(${logits.name})`, logits.shape);
+      tape.push(kernels.softmaxCrossEntropyBackward(shape, { logits, labels, count, dLoss, dLogits }));
+      return [dLogits];
+    },
+  );
+}

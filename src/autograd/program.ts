@@ -1,0 +1,313 @@
+/**
+ * A program: the dispatches of a recorded step with their memory, pipelines and bind groups, ready to be replayed.
+ */
+import { type Device, GpuError } from "../kernels/device.ts";
+import { bindingsOf, foldWorkgroups, packParams, paramsStride } from "../kernels/kernel.ts";
+import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
+import type { RecordedDispatch } from "./tape.ts";
+import { pad, type Storage, type Tensor, unpad } from "./tensor.ts";
+
+export interface ProgramOptions {
+  /** Share memory between tensors that are not needed at the same time. Default true. */
+  readonly reuse?: boolean;
+  /** Fill all planned memory with NaN before every run: whatever is read without having been written shows. */
+  readonly poison?: boolean;
+}
+
+/** A dispatch as the GPU takes it. */
+interface Command {
+  readonly operation: string;
+  readonly kernel: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly workgroups: readonly [number, number];
+  readonly operations: number;
+}
+
+/** Work in one submit, in multiplications and additions: a desktop GPU resets after about 2 s in one submit. */
+const operationsPerSubmit = 2e10;
+
+export class Program {
+  readonly device: Device;
+  readonly plan: MemoryPlan;
+  readonly commands: readonly Command[];
+  readonly #banks: GPUBuffer[];
+  readonly #own: GPUBuffer[];
+  readonly #poison: boolean;
+  readonly #place: (storage: Storage) => { buffer: GPUBuffer; offset: number };
+  readonly #readable: ReadonlySet<Storage>;
+  #staging: { buffer: GPUBuffer; size: number }[] = [];
+
+  private constructor(fields: {
+    device: Device;
+    plan: MemoryPlan;
+    commands: Command[];
+    banks: GPUBuffer[];
+    own: GPUBuffer[];
+    poison: boolean;
+    place: (storage: Storage) => { buffer: GPUBuffer; offset: number };
+    readable: ReadonlySet<Storage>;
+  }) {
+    this.device = fields.device;
+    this.plan = fields.plan;
+    this.commands = fields.commands;
+    this.#banks = fields.banks;
+    this.#own = fields.own;
+    this.#poison = fields.poison;
+    this.#place = fields.place;
+    this.#readable = fields.readable;
+  }
+
+  /** @throws GpuError if a tensor or the plan does not fit the adapter, before anything is allocated. */
+  static async build(
+    device: Device,
+    recorded: readonly RecordedDispatch[],
+    inputs: readonly Tensor[],
+    outputs: readonly Tensor[],
+    options: ProgramOptions,
+  ): Promise<Program> {
+    const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
+    const inputStorages = new Set(inputs.map((t) => t.storage));
+    const plan = planOf(dispatches, inputStorages, outputs, { ...options, bankLimit: device.limits.maxBufferSize });
+
+    const own: GPUBuffer[] = [];
+    const allocate = async (label: string, size: number, usage: GPUBufferUsageFlags) => {
+      try {
+        const buffer = await device.createBuffer(label, size, usage);
+        own.push(buffer);
+        return buffer;
+      } catch (error) {
+        for (const buffer of own) buffer.destroy();
+        throw error;
+      }
+    };
+    const { STORAGE, COPY_SRC, COPY_DST, UNIFORM } = GPUBufferUsage;
+    const banks: GPUBuffer[] = [];
+    for (const [i, size] of plan.banks.entries()) {
+      banks.push(await allocate(`bank ${i} of ${plan.banks.length}`, size, STORAGE | COPY_SRC | COPY_DST));
+    }
+    const places = new Map<Storage, { buffer: GPUBuffer; offset: number }>();
+    for (const [tensor, { bank, offset }] of plan.places) {
+      places.set(tensor as Storage, { buffer: banks[bank]!, offset });
+    }
+    let inputBytes = 0;
+    const inputOffsets = new Map<Storage, number>();
+    for (const storage of inputStorages) {
+      inputOffsets.set(storage, inputBytes);
+      inputBytes += alignment * Math.ceil(storage.byteLength / alignment);
+    }
+    const inputBuffer = await allocate("inputs", inputBytes, STORAGE | COPY_SRC | COPY_DST);
+    for (const [storage, offset] of inputOffsets) places.set(storage, { buffer: inputBuffer, offset });
+    const place = (storage: Storage) => {
+      const found = storage.external ?? places.get(storage);
+      if (!found) throw new Error("a tensor is read that no dispatch writes and that is no input");
+      return found;
+    };
+
+    const params = await allocate("params", Math.max(1, dispatches.length) * paramsStride, UNIFORM | COPY_DST);
+    const packed = new Uint8Array(dispatches.length * paramsStride);
+    const commands: Command[] = [];
+    for (const [i, dispatch] of dispatches.entries()) {
+      const { kernel, bindings, operation } = dispatch;
+      packed.set(
+        new Uint8Array(packParams(kernel, dispatch.params, dispatch.workgroups, dispatch.firstStream)),
+        i * paramsStride,
+      );
+      const label = `${operation}: ${kernel.name}`;
+      const { pipeline, layout } = await device.compile(kernel);
+      const bindGroup = device.gpu.createBindGroup({
+        label,
+        layout,
+        entries: [
+          { binding: 0, resource: { buffer: params, offset: i * paramsStride, size: paramsStride } },
+          ...bindingsOf(kernel).map(({ name }, b) => {
+            const { storage, offset = 0, size = storage.byteLength } = bindings[name]!;
+            const at = place(storage);
+            return { binding: b + 1, resource: { buffer: at.buffer, offset: at.offset + offset, size } };
+          }),
+        ],
+      });
+      const workgroups = foldWorkgroups(dispatch.workgroups, device.limits.maxComputeWorkgroupsPerDimension);
+      commands.push({
+        operation,
+        kernel: kernel.name,
+        pipeline,
+        bindGroup,
+        workgroups,
+        operations: dispatch.operations,
+      });
+    }
+    device.gpu.queue.writeBuffer(params, 0, packed);
+    const readable = new Set([...inputStorages, ...outputs.map((t) => t.storage)]);
+    return new Program({ device, plan, commands, banks, own, poison: options.poison ?? false, place, readable });
+  }
+
+  /** Bytes of GPU memory that belong to the program. */
+  get bytes(): number {
+    return this.#own.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
+  /** Writes an input's logical values (bytes for "u8"). */
+  write(tensor: Tensor, values: ArrayLike<number>): void {
+    if (values.length !== tensor.size) {
+      throw new RangeError(`${tensor.name}: ${values.length} values for shape [${tensor.shape}]`);
+    }
+    const { buffer, offset } = this.#place(tensor.storage);
+    this.device.gpu.queue.writeBuffer(buffer, offset, encode(tensor, values));
+  }
+
+  /** Queues one run; returns at once. @throws GpuError if an earlier operation failed. */
+  run(): void {
+    const { gpu } = this.device;
+    this.device.check();
+    if (this.#poison) {
+      for (const bank of this.#banks) {
+        gpu.queue.writeBuffer(bank, 0, new Float32Array(bank.size / 4).fill(Number.NaN));
+      }
+    }
+    let next = 0;
+    while (next < this.commands.length) {
+      const encoder = gpu.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      let work = 0;
+      while (next < this.commands.length && work < operationsPerSubmit) {
+        const command = this.commands[next++]!;
+        pass.setPipeline(command.pipeline);
+        pass.setBindGroup(0, command.bindGroup);
+        pass.dispatchWorkgroups(...command.workgroups);
+        work += command.operations;
+      }
+      pass.end();
+      gpu.queue.submit([encoder.finish()]);
+    }
+  }
+
+  /**
+   * The values of an output (or input) as the last run left them. The copy is queued at once, so the program may run
+   * again before the promise resolves.
+   */
+  async read(tensor: Tensor): Promise<Float32Array> {
+    if (!this.#readable.has(tensor.storage) && !tensor.storage.external) {
+      throw new Error(`${tensor.name} is not an output of the program`);
+    }
+    const { gpu } = this.device;
+    const size = tensor.storage.byteLength;
+    const staging = await this.#borrowStaging(size, (buffer) => {
+      const { buffer: source, offset } = this.#place(tensor.storage);
+      const encoder = gpu.createCommandEncoder();
+      encoder.copyBufferToBuffer(source, offset, buffer, 0, size);
+      gpu.queue.submit([encoder.finish()]);
+    });
+    await this.device.wait(staging.buffer.mapAsync(GPUMapMode.READ, 0, size));
+    this.device.check();
+    const memory = new Float32Array(staging.buffer.getMappedRange(0, size));
+    const values = new Float32Array(tensor.size);
+    unpad(tensor.dtype === "i32" ? new Int32Array(memory.buffer) : memory, tensor.shape, tensor.layout, values);
+    staging.buffer.unmap();
+    this.#staging.push(staging);
+    return values;
+  }
+
+  /** A staging buffer from the pool (or a new one), with `fill` run before anything else is queued. */
+  async #borrowStaging(size: number, fill: (buffer: GPUBuffer) => void): Promise<{ buffer: GPUBuffer; size: number }> {
+    const at = this.#staging.findIndex((s) => s.size === size);
+    const { MAP_READ, COPY_DST } = GPUBufferUsage;
+    const staging =
+      at >= 0
+        ? this.#staging.splice(at, 1)[0]!
+        : { size, buffer: this.device.gpu.createBuffer({ label: "staging", size, usage: MAP_READ | COPY_DST }) };
+    fill(staging.buffer);
+    return staging;
+  }
+
+  /** Frees the program's memory. */
+  destroy(): void {
+    for (const buffer of this.#own) buffer.destroy();
+    for (const { buffer } of this.#staging) buffer.destroy();
+    this.#staging = [];
+  }
+}
+
+/** A part of a storage as it is bound. */
+interface BoundRange {
+  readonly storage: Storage;
+  readonly offset?: number;
+  readonly size?: number;
+}
+
+interface BoundDispatch extends Omit<RecordedDispatch, "bindings"> {
+  readonly bindings: Readonly<Record<string, BoundRange>>;
+  readonly firstStream: number;
+}
+
+/**
+ * A dispatch as it fits the adapter's limit on bindings: as it is, or one for each stream.
+ * @throws GpuError if even one stream's part is too large.
+ */
+function splitByStream(device: Device, dispatch: RecordedDispatch): BoundDispatch[] {
+  const limit = device.limits.maxStorageBufferBindingSize;
+  const { streams, operation } = dispatch;
+  const tooLarge = Object.values(dispatch.bindings).find((t) => t.storage.byteLength > limit);
+  if (!tooLarge) {
+    return [{ ...dispatch, firstStream: 0, bindings: mapValues(dispatch.bindings, ({ storage }) => ({ storage })) }];
+  }
+  const { byteLength } = tooLarge.storage;
+  const refuse = (bytes: number) =>
+    new GpuError(
+      `${operation}: ${tooLarge.name} [${tooLarge.shape}] needs ${bytes} bytes in one binding, the adapter allows ` +
+        `${limit}; a smaller --micro-batch (or --batch-size, or --image-size) helps`,
+    );
+  if (!streams) throw refuse(byteLength);
+  const parts = Array.from({ length: streams.count }, (_, stream) => ({
+    ...dispatch,
+    firstStream: stream,
+    workgroups: dispatch.workgroups / streams.count,
+    operations: dispatch.operations / streams.count,
+    bindings: mapValues(dispatch.bindings, ({ storage }, name) => {
+      if (!streams.bindings.includes(name)) return { storage };
+      const size = storage.byteLength / streams.count;
+      return { storage, offset: stream * size, size };
+    }),
+  }));
+  for (const { bindings } of parts) {
+    for (const { storage, offset = 0, size = storage.byteLength } of Object.values(bindings)) {
+      if (size > limit || offset % alignment !== 0) throw refuse(size);
+    }
+  }
+  return parts;
+}
+
+function planOf(
+  dispatches: readonly BoundDispatch[],
+  inputs: ReadonlySet<Storage>,
+  outputs: readonly Tensor[],
+  options: { reuse?: boolean; bankLimit: number },
+): MemoryPlan {
+  const isPlanned = (storage: Storage) => !storage.external && !inputs.has(storage);
+  const planned = dispatches.map(({ kernel, bindings }) => {
+    const storages = (names: object): PlannedTensor[] =>
+      Object.keys(names)
+        .map((name) => bindings[name]!.storage)
+        .filter(isPlanned);
+    return { reads: storages(kernel.inputs), writes: storages(kernel.outputs) };
+  });
+  return planMemory(planned, new Set(outputs.map((t) => t.storage)), options);
+}
+
+function encode(
+  tensor: Tensor,
+  values: ArrayLike<number>,
+): Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
+  if (tensor.dtype === "u8") {
+    const bytes = new Uint8Array(tensor.storage.byteLength);
+    bytes.set(values);
+    return bytes;
+  }
+  const memory = tensor.dtype === "i32" ? new Int32Array(tensor.paddedSize) : new Float32Array(tensor.paddedSize);
+  pad(values, tensor.shape, tensor.layout, memory);
+  return memory;
+}
+
+function mapValues<V, W>(record: Readonly<Record<string, V>>, f: (value: V, key: string) => W): Record<string, W> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]));
+}

@@ -1,0 +1,151 @@
+/**
+ * Symbolic tensors. A tensor is a shape and a place that is found later: while a step is being recorded nothing is
+ * computed and nothing is allocated.
+ */
+import type { Tape } from "./tape.ts";
+
+export type DType = "f32" | "i32" | "u8";
+
+/**
+ * How a logical shape lies in memory, always row-major:
+ * - "channels": the last axis is padded to a multiple of four (activations, and vectors of channels),
+ * - "weight": the last two axes are (input and output channels),
+ * - "flat": nothing is (bytes and integers).
+ * Pads are zero and stay zero.
+ */
+export type Layout = "channels" | "weight" | "flat";
+
+export const padTo4 = (n: number): number => 4 * Math.ceil(n / 4);
+
+/** The shape in memory of a logical shape. */
+export function paddedShape(shape: readonly number[], layout: Layout): number[] {
+  const padded = layout === "flat" ? 0 : layout === "weight" ? 2 : 1;
+  return shape.map((size, axis) => (axis >= shape.length - padded ? padTo4(size) : size));
+}
+
+/** A stretch of memory. External storage is a GPU buffer's; planned storage gets its place from the planner. */
+export class Storage {
+  readonly byteLength: number;
+  /** Filled in for storage that exists independently of any program: parameters, inputs, state. */
+  external: { buffer: GPUBuffer; offset: number } | null = null;
+
+  constructor(byteLength: number) {
+    this.byteLength = byteLength;
+  }
+}
+
+export class Tensor {
+  readonly name: string;
+  /** Logical sizes; activations are [streams, batch, height, width, channels]. */
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly layout: Layout;
+  readonly storage: Storage;
+  /** The tape that records it; null for parameters and state, which any tape may use. */
+  readonly tape: Tape | null;
+  readonly needsGrad: boolean;
+
+  constructor(options: {
+    name: string;
+    shape: readonly number[];
+    dtype?: DType;
+    layout?: Layout;
+    storage?: Storage;
+    tape?: Tape | null;
+    needsGrad?: boolean;
+  }) {
+    this.name = options.name;
+    this.shape = options.shape;
+    if (this.shape.some((size) => !Number.isInteger(size) || size < 1)) {
+      throw new RangeError(`${this.name}: shape [${this.shape}] has a size that is not a positive integer`);
+    }
+    this.dtype = options.dtype ?? "f32";
+    this.layout = options.layout ?? (this.dtype === "f32" ? "channels" : "flat");
+    this.storage = options.storage ?? new Storage(byteLength(this.shape, this.layout, this.dtype));
+    this.tape = options.tape ?? null;
+    this.needsGrad = options.needsGrad ?? false;
+  }
+
+  /** Sizes in memory, with the pads. */
+  get padded(): number[] {
+    return paddedShape(this.shape, this.layout);
+  }
+
+  /** Elements in memory, pads included. */
+  get paddedSize(): number {
+    return this.padded.reduce((a, b) => a * b, 1);
+  }
+
+  /** Elements without pads. */
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+}
+
+function byteLength(shape: readonly number[], layout: Layout, dtype: DType): number {
+  const elements = paddedShape(shape, layout).reduce((a, b) => a * b, 1);
+  return dtype === "u8" ? 4 * Math.ceil(elements / 4) : 4 * elements;
+}
+
+/** A parameter: its values outlive programs, and its gradient and momentum have places beside them. */
+export class Parameter extends Tensor {
+  readonly grad: Tensor;
+
+  constructor(name: string, shape: readonly number[], layout: Layout) {
+    super({ name, shape, layout, needsGrad: true });
+    this.grad = new Tensor({ name: `${name}.grad`, shape, layout });
+  }
+}
+
+/** A running statistic of a batch norm [G, C]; a step in training leaves the batch's own value in `batch`. */
+export class RunningStatistic extends Tensor {
+  readonly batch: Tensor;
+
+  constructor(name: string, shape: readonly number[]) {
+    super({ name, shape });
+    this.batch = new Tensor({ name: `${name} of the batch`, shape });
+  }
+}
+
+/** Copies logical values into padded memory. */
+export function pad(
+  values: ArrayLike<number>,
+  shape: readonly number[],
+  layout: Layout,
+  out: { [i: number]: number },
+): void {
+  forEachElement(shape, paddedShape(shape, layout), (logical, padded) => {
+    out[padded] = values[logical]!;
+  });
+}
+
+/** Copies padded memory into logical values. */
+export function unpad(
+  memory: ArrayLike<number>,
+  shape: readonly number[],
+  layout: Layout,
+  out: { [i: number]: number },
+): void {
+  forEachElement(shape, paddedShape(shape, layout), (logical, padded) => {
+    out[logical] = memory[padded]!;
+  });
+}
+
+function forEachElement(
+  shape: readonly number[],
+  padded: readonly number[],
+  visit: (logical: number, padded: number) => void,
+): void {
+  const columns = shape[shape.length - 1] ?? 1;
+  const columnsInMemory = padded[padded.length - 1] ?? 1;
+  const rows = shape[shape.length - 2] ?? 1;
+  const rowsInMemory = padded[padded.length - 2] ?? 1;
+  const count = shape.slice(0, -2).reduce((a, b) => a * b, 1);
+  for (let matrix = 0; matrix < count; matrix++) {
+    for (let row = 0; row < rows; row++) {
+      const logical = (matrix * rows + row) * columns;
+      const memory = (matrix * rowsInMemory + row) * columnsInMemory;
+      for (let column = 0; column < columns; column++) visit(logical + column, memory + column);
+    }
+  }
+}

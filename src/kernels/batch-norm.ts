@@ -1,0 +1,425 @@
+/**
+ * Batch norm with what follows it in a residual network, in one pass over memory each way:
+ *
+ *   x̂ = (x − mean) / √(var + eps)      z = x̂·weight + bias (+ residual)      f = max(z, 0) or z      y = fusion(f) or f
+ *
+ *   dz = df·[z > 0]      dBias = Σ dz      dWeight = Σ dz·x̂      dResidual = dz
+ *   dx = weight / √(var + eps) · (dz − dBias/m − x̂·dWeight/m)                    (without the sums in evaluation)
+ *
+ * x, y [streams, rows, channels], m = rows; the sums run over the rows of a stream.
+ */
+import {
+  declareFusionSums,
+  type FusionOptions,
+  fusionGradients,
+  fusionParams,
+  fusionParamValues,
+  loadFusionWeights,
+  storeFused,
+  storeFusionSums,
+} from "./fusion.ts";
+import { type Dispatch, defineKernel, dispatch, divideUp, type Kernel, unroll } from "./kernel.ts";
+import { forThread, planMap, planSum, type RowShape, rowParams, rowsPerLane } from "./rows.ts";
+
+/**
+ * Mean and (biased) variance of each block of rows, shifted by the block's first row so that a large mean costs no
+ * digits, and divided before they are summed so that large values do not overflow.
+ */
+const statisticsKernel = defineKernel({
+  name: "batch_norm_statistics",
+  inputs: { x: "vec4f" },
+  outputs: { partials: "vec4f" },
+  params: rowParams,
+  wgsl: forThread(`
+    let end = (stream + 1u) * params.streamSize;
+    var i = stream * params.streamSize + thread;
+    let shift = x[i];
+    let n = (params.rows - thread / params.channels4 + params.blocks - 1u) / params.blocks;
+    let factor = 1.0 / f32(n);
+    var sum = vec4f();
+    var squares = vec4f();
+    for (; i + 3u * params.threads < end; i += 4u * params.threads) {
+      ${unroll(4, (q) => `let d${q} = x[i + ${q}u * params.threads] - shift;`)}
+      sum += (d0 + d1) + (d2 + d3);
+      squares += (d0 * (d0 * factor) + d1 * (d1 * factor)) + (d2 * (d2 * factor) + d3 * (d3 * factor));
+    }
+    for (; i < end; i += params.threads) {
+      let d = x[i] - shift;
+      sum += d;
+      squares += d * (d * factor);
+    }
+    let offset = sum * factor;
+    let at = 2u * ((params.firstStream + stream) * params.threads + thread);
+    partials[at] = shift + offset;
+    partials[at + 1u] = max(squares - offset * offset, vec4f());`),
+});
+
+/** Merges the blocks in their order (Chan, Golub and LeVeque), in means and variances rather than sums. */
+const mergeStatisticsKernel = defineKernel({
+  name: "batch_norm_merge_statistics",
+  inputs: { partials: "vec4f" },
+  outputs: { statistics: "vec4f", batchMean: "vec4f", batchVar: "vec4f" },
+  params: { ...rowParams, eps: "f32" },
+  wgsl: `
+fn run(group: u32, lane: u32) {
+  let i = group * 64u + lane;
+  let count = params.streams * params.channels4;
+  if (i < count) {
+    let stream = i / params.channels4;
+    let channel = i % params.channels4;
+    var n = 0.0;
+    var mean = vec4f();
+    var variance = vec4f();
+    for (var b = 0u; b < params.blocks; b++) {
+      let at = 2u * (stream * params.threads + b * params.channels4 + channel);
+      let added = f32((params.rows - b + params.blocks - 1u) / params.blocks);
+      let share = added / (n + added);
+      let delta = partials[at] - mean;
+      mean += delta * share;
+      variance = variance * (1.0 - share) + partials[at + 1u] * share + delta * (delta * (share * (1.0 - share)));
+      n += added;
+    }
+    statistics[i] = mean;
+    statistics[count + i] = 1.0 / sqrt(variance + params.eps);
+    batchMean[i] = mean;
+    batchVar[i] = variance * (n / max(n - 1.0, 1.0));
+  }
+}`,
+});
+
+/**
+ * statistics [2, streams, channels] = mean and 1/√(var + eps) of the batch; batchMean and batchVar (with n − 1, as the
+ * running variance takes it) [streams, channels]. `partials` holds 2 · blocks vec4f for each of streams · channels4.
+ */
+export function batchStatistics<T>(
+  shape: RowShape,
+  eps: number,
+  t: { x: T; partials: T; statistics: T; batchMean: T; batchVar: T },
+): Dispatch<T>[] {
+  const { params, groupsPerStream } = planSum(shape);
+  const { x, partials, statistics, batchMean, batchVar } = t;
+  return [
+    dispatch(statisticsKernel, { x, partials }, params, groupsPerStream * shape.streams, {
+      streams: { count: shape.streams, bindings: ["x"] },
+    }),
+    dispatch(
+      mergeStatisticsKernel,
+      { partials, statistics, batchMean, batchVar },
+      { ...params, eps },
+      divideUp(shape.streams * shape.channels4, 64),
+    ),
+  ];
+}
+
+const runningKernel = defineKernel({
+  name: "batch_norm_running_statistics",
+  inputs: { runningMean: "vec4f", runningVar: "vec4f" },
+  outputs: { statistics: "vec4f" },
+  params: { size: "u32", eps: "f32" },
+  wgsl: `
+fn run(group: u32, lane: u32) {
+  let i = group * 64u + lane;
+  if (i < params.size) {
+    statistics[i] = runningMean[i];
+    statistics[params.size + i] = 1.0 / sqrt(runningVar[i] + params.eps);
+  }
+}`,
+});
+
+/** statistics as in batchStatistics, from the running ones. */
+export function runningStatistics<T>(
+  shape: RowShape,
+  eps: number,
+  t: { runningMean: T; runningVar: T; statistics: T },
+): Dispatch<T> {
+  const size = shape.streams * shape.channels4;
+  return dispatch(runningKernel, t, { size, eps }, divideUp(size, 64));
+}
+
+/** Partial sums that the kernels of a batch norm need, in vec4f: forward and backward alike. */
+export function batchNormPartials(shape: RowShape): number {
+  return 2 * shape.streams * planSum(shape).params.threads;
+}
+
+/** What follows the normalisation in the same pass. */
+export interface Epilogue {
+  readonly residual: boolean;
+  readonly relu: boolean;
+  readonly fusion: FusionOptions | null;
+}
+
+const cache = new Map<string, Kernel>();
+
+/** The variant of a kernel for an epilogue, made once. */
+function variant(name: string, { residual, relu, fusion }: Epilogue, make: (name: string) => Kernel): Kernel {
+  const full = `${name}${residual ? "_residual" : ""}${relu ? "_relu" : ""}${fusion ? "_fusion" : ""}`;
+  let kernel = cache.get(full);
+  if (!kernel) {
+    kernel = make(full);
+    cache.set(full, kernel);
+  }
+  return kernel;
+}
+
+/** Declares the constants of a stream's channel; `g` names them and is the stream. */
+const loadChannel = (g: string, stream: string) => `
+    let c${g} = ${stream} * params.channels4 + channel;
+    let mean${g} = statistics[c${g}];
+    let invStd${g} = statistics[params.streams * params.channels4 + c${g}];
+    let scale${g} = invStd${g} * weight[c${g}];
+    let shift${g} = bias[c${g}];`;
+
+/** Declares f<g>, the activation at index i of stream g. */
+const activation = ({ residual, relu }: Epilogue, g: string, i: string) => {
+  const z = `(x[${i}] - mean${g}) * scale${g} + shift${g}${residual ? ` + residual[${i}]` : ""}`;
+  return `let f${g} = ${relu ? `max(${z}, vec4f())` : z};`;
+};
+
+const at = (g: number) => (g === 0 ? "i" : `${g}u * params.streamSize + i`);
+
+function applyKernel(epilogue: Epilogue): Kernel {
+  const { residual, fusion } = epilogue;
+  return variant("batch_norm", epilogue, (name) =>
+    defineKernel({
+      name,
+      inputs: {
+        x: "vec4f",
+        statistics: "vec4f",
+        weight: "vec4f",
+        bias: "vec4f",
+        ...(residual ? { residual: "vec4f" } : {}),
+        ...(fusion ? { fusion: "vec4f" } : {}),
+      } as const,
+      outputs: { y: "vec4f" },
+      params: { ...rowParams, ...(fusion ? fusionParams : {}) },
+      wgsl: fusion
+        ? forThread(
+            `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
+${unroll(
+  rowsPerLane,
+  (q) => `    {
+      let i = thread + ${q}u * params.threads;
+      if (i < params.streamSize) {
+      ${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${storeFused}
+      }
+    }`,
+)}`,
+            { allStreams: true },
+          )
+        : forThread(`${loadChannel("", "(params.firstStream + stream)")}
+    let end = (stream + 1u) * params.streamSize;
+${unroll(
+  rowsPerLane,
+  (q) => `    {
+      let i = stream * params.streamSize + thread + ${q}u * params.threads;
+      if (i < end) {
+        ${activation(epilogue, "", "i")}
+        y[i] = f;
+      }
+    }`,
+)}`),
+    }),
+  );
+}
+
+export interface NormTensors<T> {
+  readonly x: T;
+  readonly statistics: T;
+  readonly weight: T;
+  readonly bias: T;
+  readonly residual?: T | undefined;
+  readonly fusion?: T | undefined;
+}
+
+/** Only the bindings that the kernel has. */
+function bind<T>(kernel: Kernel, tensors: Record<string, T | undefined>): Record<string, T> {
+  return Object.fromEntries(
+    [...Object.keys(kernel.inputs), ...Object.keys(kernel.outputs)].map((name) => [name, tensors[name] as T]),
+  );
+}
+
+/** Tensors of activations can be sliced by stream, unless a fusion needs all streams at once. */
+function slices(kernel: Kernel, { streams }: RowShape, { fusion }: Epilogue) {
+  const activations = ["x", "y", "dy", "dz", "dx", "residual"];
+  const names = [...Object.keys(kernel.inputs), ...Object.keys(kernel.outputs)];
+  return fusion ? {} : { streams: { count: streams, bindings: names.filter((name) => activations.includes(name)) } };
+}
+
+const fusionValues = ({ fusion }: Epilogue) => (fusion ? fusionParamValues(fusion) : {});
+
+/** y from x and its statistics. */
+export function batchNormForward<T>(shape: RowShape, epilogue: Epilogue, t: NormTensors<T> & { y: T }): Dispatch<T> {
+  const kernel = applyKernel(epilogue);
+  const { params, groupsPerStream } = planMap(shape);
+  const workgroups = groupsPerStream * (epilogue.fusion ? 1 : shape.streams);
+  const all = { ...params, ...fusionValues(epilogue) };
+  return dispatch(kernel, bind(kernel, { ...t }), all, workgroups, slices(kernel, shape, epilogue));
+}
+
+/**
+ * First pass of the gradient: the partial sums of dz and dz·x̂, and dz itself where someone else needs it (the
+ * residual) or where it is dear to compute (the fusion). Without a residual the ReLU's mask is computed again from x,
+ * in the same words as in the forward pass; with one it is the sign of the output y that is kept anyway. At a fusion
+ * the unfused activations are computed again: y holds only what came out of the fusion.
+ */
+function sumsKernel(epilogue: Epilogue): Kernel {
+  const { residual, relu, fusion } = epilogue;
+  const storesDz = residual || fusion !== null;
+  const addSums = (g: string, i: string) => `
+      sumDz${g} += d_${g};
+      sumDzX${g} += d_${g} * ((x[${i}] - mean${g}) * invStd${g});${storesDz ? ` dz[${i}] = d_${g};` : ""}`;
+  const declareSums = (g: string) => `
+    var sumDz${g} = vec4f();
+    var sumDzX${g} = vec4f();`;
+  const storeSums = (g: string, stream: string) => `{
+      let at = 2u * (${stream} * params.threads + thread);
+      partials[at] = sumDz${g};
+      partials[at + 1u] = sumDzX${g};
+    }`;
+  const mask = (d: string, positive: string) => (relu ? `select(vec4f(), ${d}, ${positive} > vec4f())` : d);
+  const needsChannels = fusion || (relu && !residual);
+  return variant("batch_norm_backward_sums", epilogue, (name) =>
+    defineKernel({
+      name,
+      inputs: {
+        dy: "vec4f",
+        x: "vec4f",
+        statistics: "vec4f",
+        ...(needsChannels ? { weight: "vec4f", bias: "vec4f" } : {}),
+        ...(residual && fusion ? { residual: "vec4f" } : {}),
+        ...(residual && relu && !fusion ? { y: "vec4f" } : {}),
+        ...(fusion ? { fusion: "vec4f" } : {}),
+      } as const,
+      outputs: {
+        partials: "vec4f",
+        ...(storesDz ? { dz: "vec4f" } : {}),
+        ...(fusion ? { fusionPartials: "vec4f" } : {}),
+      } as const,
+      params: { ...rowParams, ...(fusion ? fusionParams : {}) },
+      wgsl: fusion
+        ? forThread(
+            `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
+    ${declareFusionSums}${unroll(3, (g) => declareSums(`${g}`))}
+    for (var i = thread; i < params.streamSize; i += params.threads) {
+      ${unroll(3, (g) => `let d${g} = dy[${at(g)}];`)}
+      ${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${fusionGradients}
+      ${unroll(3, (g) => `let d_${g} = ${mask(`g${g}`, `f${g}`)};${addSums(`${g}`, at(g))}`)}
+    }${storeFusionSums}
+    ${unroll(3, (g) => storeSums(`${g}`, `${g}u`))}`,
+            { allStreams: true },
+          )
+        : forThread(`${needsChannels ? loadChannel("", "(params.firstStream + stream)") : loadStatistics}
+    let end = (stream + 1u) * params.streamSize;
+    ${declareSums("")}
+    for (var i = stream * params.streamSize + thread; i < end; i += params.threads) {
+      ${relu && !residual ? activation(epilogue, "", "i") : ""}
+      let d_ = ${mask("dy[i]", residual ? "y[i]" : "f")};${addSums("", "i")}
+    }
+    ${storeSums("", "(params.firstStream + stream)")}`),
+    }),
+  );
+}
+
+const loadStatistics = `
+    let mean = statistics[(params.firstStream + stream) * params.channels4 + channel];
+    let invStd = statistics[(params.streams + params.firstStream + stream) * params.channels4 + channel];`;
+
+const mergeSumsKernel = defineKernel({
+  name: "batch_norm_merge_sums",
+  inputs: { partials: "vec4f" },
+  outputs: { dBias: "vec4f", dWeight: "vec4f" },
+  params: rowParams,
+  wgsl: `
+fn run(group: u32, lane: u32) {
+  let i = group * 64u + lane;
+  if (i < params.streams * params.channels4) {
+    let stream = i / params.channels4;
+    let channel = i % params.channels4;
+    var sumDz = vec4f();
+    var sumDzX = vec4f();
+    for (var b = 0u; b < params.blocks; b++) {
+      let at = 2u * (stream * params.threads + b * params.channels4 + channel);
+      sumDz += partials[at];
+      sumDzX += partials[at + 1u];
+    }
+    dBias[i] = sumDz;
+    dWeight[i] = sumDzX;
+  }
+}`,
+});
+
+/** Second pass: dx, from dz where the first pass stored it, else from dy and the mask computed again. */
+function inputGradientKernel(epilogue: Epilogue): Kernel {
+  const stored = epilogue.residual || epilogue.fusion !== null;
+  const again = !stored && epilogue.relu;
+  return variant("batch_norm_backward_input", { residual: stored, relu: again, fusion: null }, (name) =>
+    defineKernel({
+      name,
+      inputs: {
+        [stored ? "dz" : "dy"]: "vec4f",
+        x: "vec4f",
+        statistics: "vec4f",
+        weight: "vec4f",
+        ...(again ? { bias: "vec4f" } : {}),
+        dBias: "vec4f",
+        dWeight: "vec4f",
+      } as const,
+      outputs: { dx: "vec4f" },
+      params: { ...rowParams, batchShare: "f32" },
+      wgsl: forThread(`${again ? loadChannel("", "(params.firstStream + stream)") : loadStatistics}
+    let c_ = (params.firstStream + stream) * params.channels4 + channel;
+    let meanDz = dBias[c_] * params.batchShare;
+    let meanDzX = dWeight[c_] * params.batchShare;
+    let factor = invStd * weight[c_];
+    let end = (stream + 1u) * params.streamSize;
+${unroll(
+  rowsPerLane,
+  (q) => `    {
+      let i = stream * params.streamSize + thread + ${q}u * params.threads;
+      if (i < end) {
+        ${again ? `${activation(epilogue, "", "i")} let d_ = select(vec4f(), dy[i], f > vec4f());` : `let d_ = ${stored ? "dz" : "dy"}[i];`}
+        dx[i] = factor * (d_ - meanDz - (x[i] - mean) * invStd * meanDzX);
+      }
+    }`,
+)}`),
+    }),
+  );
+}
+
+/** What the gradient of a batch norm reads and writes; what its epilogue does not have may be missing. */
+export interface NormGradients<T> extends NormTensors<T> {
+  readonly dy: T;
+  readonly y: T;
+  readonly partials: T;
+  readonly dz?: T | undefined;
+  readonly fusionPartials?: T | undefined;
+  readonly dBias: T;
+  readonly dWeight: T;
+}
+
+/** dBias, dWeight and what the epilogue needs: dz (the residual's gradient), the partial sums of the fusion weights. */
+export function batchNormBackwardSums<T>(shape: RowShape, epilogue: Epilogue, t: NormGradients<T>): Dispatch<T>[] {
+  const kernel = sumsKernel(epilogue);
+  const { params, groupsPerStream } = planSum(shape);
+  const workgroups = groupsPerStream * (epilogue.fusion ? 1 : shape.streams);
+  const all = { ...params, ...fusionValues(epilogue) };
+  const { partials, dBias, dWeight } = t;
+  return [
+    dispatch(kernel, bind(kernel, { ...t }), all, workgroups, slices(kernel, shape, epilogue)),
+    dispatch(mergeSumsKernel, { partials, dBias, dWeight }, params, divideUp(shape.streams * shape.channels4, 64)),
+  ];
+}
+
+/** dx; `training` says whether the statistics were the batch's own. */
+export function batchNormBackwardInput<T>(
+  shape: RowShape,
+  epilogue: Epilogue,
+  training: boolean,
+  t: NormGradients<T> & { dx: T },
+): Dispatch<T> {
+  const kernel = inputGradientKernel(epilogue);
+  const { params, groupsPerStream } = planMap(shape);
+  const all = { ...params, batchShare: training ? 1 / shape.rows : 0 };
+  const plain = { ...epilogue, fusion: null };
+  return dispatch(kernel, bind(kernel, { ...t }), all, groupsPerStream * shape.streams, slices(kernel, shape, plain));
+}

@@ -1,0 +1,315 @@
+/**
+ * Two-dimensional convolution as three matrix products without an unfolded copy of the image (implicit GEMM):
+ *
+ *   y[g, n, p, q, o]      = Σ_{r, s, c} x[g, n, p·stride − padding + r, q·stride − padding + s, c] · weight[g, r, s, c, o]
+ *   dx[g, n, h, w, c]     = Σ_{r, s, o} dy[g, n, (h + padding − r) / stride, (w + padding − s) / stride, o] · weight[g, r, s, c, o]
+ *   dWeight[g, r, s, c, o] = Σ_{n, p, q} x[…] · dy[g, n, p, q, o]
+ *
+ * x [G or 1, N, H, W, Cin], weight [G, kh, kw, Cin, Cout], y [G, N, Hout, Wout, Cout]; channels padded to multiples of 4.
+ */
+
+import { elementwise } from "./elementwise.ts";
+import { type GemmTile, gemm, gridOf } from "./gemm/core.ts";
+import type { GemmProblem } from "./gemm/problem.ts";
+import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
+
+/** Sizes of a convolution; `inChannels` and `outChannels` are the padded counts. */
+export interface Conv2dShape {
+  readonly streams: number;
+  /** One image for all streams: x has a single slice. */
+  readonly sharedInput: boolean;
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly inChannels: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly outChannels: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+const shapeParams = {
+  hIn: "u32",
+  wIn: "u32",
+  cIn4: "u32",
+  hOut: "u32",
+  wOut: "u32",
+  cOut4: "u32",
+  kh: "u32",
+  kw: "u32",
+  stride: "u32",
+  padding: "u32",
+  xStream: "u32",
+  wStream: "u32",
+  yStream: "u32",
+} as const;
+
+/** Strides between streams are in vec4f. */
+function paramsOf(s: Conv2dShape): Record<keyof typeof shapeParams, number> {
+  return {
+    hIn: s.height,
+    wIn: s.width,
+    cIn4: s.inChannels / 4,
+    hOut: s.outHeight,
+    wOut: s.outWidth,
+    cOut4: s.outChannels / 4,
+    kh: s.kernelHeight,
+    kw: s.kernelWidth,
+    stride: s.stride,
+    padding: s.padding,
+    xStream: s.sharedInput ? 0 : (s.batch * s.height * s.width * s.inChannels) / 4,
+    wStream: (s.kernelHeight * s.kernelWidth * s.inChannels * s.outChannels) / 4,
+    yStream: (s.batch * s.outHeight * s.outWidth * s.outChannels) / 4,
+  };
+}
+
+/** Multiplications and additions of any one of the three products, each output pixel counted with every tap. */
+export function conv2dOperations(s: Conv2dShape): number {
+  const taps = s.kernelHeight * s.kernelWidth;
+  return 2 * s.streams * s.batch * s.outHeight * s.outWidth * taps * s.inChannels * s.outChannels;
+}
+
+/** Rows are output pixels, k runs over taps and input channels, columns are output channels. */
+const forward: GemmProblem = {
+  name: "conv2d_forward",
+  inputs: { x: "vec4f", weight: "vec4f" },
+  outputs: { y: "vec4f" },
+  params: shapeParams,
+  aVector: "k",
+  begin: /* wgsl */ `
+  let xBase = slice * params.xStream;
+  let wBase = slice * params.wStream;
+  let yBase = slice * params.yStream;`,
+  // Unsigned wrap-around makes rows above the image fail the same test as rows below it.
+  row: (i) => /* wgsl */ `
+  let image${i} = row${i} / (params.wOut * params.hOut) * params.hIn;
+  let top${i} = (row${i} / params.wOut) % params.hOut * params.stride - params.padding;
+  let left${i} = row${i} % params.wOut * params.stride - params.padding;`,
+  kLimit: "params.cIn4",
+  loop: (body, step, rows) => /* wgsl */ `
+  var w = wBase;
+  for (var ky = 0u; ky < params.kh; ky++) {
+    for (var kx = 0u; kx < params.kw; kx++) {
+      ${rows
+        .map(
+          (i) => /* wgsl */ `
+      let inside${i} = top${i} + ky < params.hIn && left${i} + kx < params.wIn;
+      let offset${i} = xBase + select(0u, ((image${i} + top${i} + ky) * params.wIn + left${i} + kx) * params.cIn4, inside${i});`,
+        )
+        .join("\n")}
+      for (var k = 0u; k < params.cIn4; k += ${step}u) {
+        ${body}
+      }
+      w += params.cIn4 * 4u * params.cOut4;
+    }
+  }`,
+  loadA: (i, k) => `select(vec4f(), x[offset${i} + ${k}], inside${i})`,
+  loadB: (name, j, k) =>
+    unroll(4, (v) => `let ${name}${v} = weight[w + (${k} * 4u + ${v}u) * params.cOut4 + column${j}];`),
+  store: (row, column, value) => `y[yBase + ${row} * params.cOut4 + ${column}] = ${value};`,
+};
+
+/**
+ * Rows are input pixels, k runs over taps and output channels, columns are input channels.
+ * With a stride, the input pixels fall into stride² phases, each reached by its own subset of the taps: every phase is
+ * a product of its own (a slice), so no multiplication is spent on taps that fall between output pixels.
+ */
+const inputGradient: GemmProblem = {
+  name: "conv2d_input_gradient",
+  inputs: { dy: "vec4f", weight: "vec4f" },
+  outputs: { dx: "vec4f" },
+  params: shapeParams,
+  aVector: "k",
+  begin: /* wgsl */ `
+  let phases = params.stride * params.stride;
+  let stream = slice / phases;
+  let phaseY = slice % phases / params.stride;
+  let phaseX = slice % params.stride;
+  let hPhase = (params.hIn + params.stride - 1u) / params.stride;
+  let wPhase = (params.wIn + params.stride - 1u) / params.stride;
+  let firstY = (phaseY + params.padding) % params.stride;
+  let firstX = (phaseX + params.padding) % params.stride;
+  let xBase = stream * params.xStream;
+  let wBase = stream * params.wStream;
+  let yBase = stream * params.yStream;`,
+  row: (i) => /* wgsl */ `
+  let image${i} = row${i} / (wPhase * hPhase) * params.hOut;
+  let top${i} = (row${i} / wPhase) % hPhase + (phaseY + params.padding) / params.stride;
+  let left${i} = row${i} % wPhase + (phaseX + params.padding) / params.stride;`,
+  kLimit: "params.cOut4",
+  loop: (body, step, rows) => /* wgsl */ `
+  for (var ty = 0u; firstY + ty * params.stride < params.kh; ty++) {
+    for (var tx = 0u; firstX + tx * params.stride < params.kw; tx++) {
+      ${rows
+        .map(
+          (i) => /* wgsl */ `
+      let inside${i} = top${i} - ty < params.hOut && left${i} - tx < params.wOut;
+      let offset${i} = yBase + select(0u, ((image${i} + top${i} - ty) * params.wOut + left${i} - tx) * params.cOut4, inside${i});`,
+        )
+        .join("\n")}
+      let tap = (firstY + ty * params.stride) * params.kw + firstX + tx * params.stride;
+      let w = wBase + tap * params.cIn4 * 4u * params.cOut4;
+      for (var k = 0u; k < params.cOut4; k += ${step}u) {
+        ${body}
+      }
+    }
+  }`,
+  loadA: (i, k) => `select(vec4f(), dy[offset${i} + ${k}], inside${i})`,
+  // weight's rows are this product's columns: four loads along k, transposed in registers.
+  loadB: (name, j, k) => `
+${unroll(4, (c) => `let ${name}t${c} = weight[w + (column${j} * 4u + ${c}u) * params.cOut4 + ${k}];`)}
+${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"xyzw"[v]}`, ", ")});`)}`,
+  store: (row, column, value) => /* wgsl */ `
+    let h = (${row} / wPhase) % hPhase * params.stride + phaseY;
+    let w = ${row} % wPhase * params.stride + phaseX;
+    if (h < params.hIn && w < params.wIn) {
+      let n = ${row} / (wPhase * hPhase);
+      dx[xBase + ((n * params.hIn + h) * params.wIn + w) * params.cIn4 + ${column}] = ${value};
+    }`,
+};
+
+/**
+ * Rows are taps and input channels, k runs over output pixels, columns are output channels. K is split into `splits`
+ * runs of `chunk` pixels (a multiple of 4), each a slice with a partial result of its own.
+ */
+const weightGradient: GemmProblem = {
+  name: "conv2d_weight_gradient",
+  inputs: { x: "vec4f", dy: "vec4f" },
+  outputs: { dWeight: "vec4f" },
+  params: { ...shapeParams, pixels: "u32", splits: "u32", chunk: "u32", splitStride: "u32" },
+  aVector: "rows",
+  begin: /* wgsl */ `
+  let stream = slice / params.splits;
+  let split = slice % params.splits;
+  let xBase = stream * params.xStream;
+  let yBase = stream * params.yStream;
+  let wBase = stream * params.wStream + split * params.splitStride;
+  let first = split * params.chunk;
+  let end = min(first + params.chunk, params.pixels);`,
+  row: (i) => /* wgsl */ `
+  let channel${i} = row${i} % params.cIn4;
+  let ky${i} = row${i} / params.cIn4 / params.kw - params.padding;
+  let kx${i} = row${i} / params.cIn4 % params.kw - params.padding;`,
+  loop: (body, step) => /* wgsl */ `
+  var px = first % params.wOut;
+  var py = first / params.wOut % params.hOut;
+  var image = first / (params.wOut * params.hOut);
+  for (var k = first; k < end; k += ${4 * step}u) {
+    ${unroll(
+      4 * step,
+      (v) => /* wgsl */ `
+    let x${v} = px * params.stride;
+    let y${v} = py * params.stride;
+    let image${v} = image * params.hIn;
+    px++;
+    let newRow${v} = px == params.wOut;
+    px = select(px, 0u, newRow${v});
+    py += select(0u, 1u, newRow${v});
+    let newImage${v} = py == params.hOut;
+    py = select(py, 0u, newImage${v});
+    image += select(0u, 1u, newImage${v});`,
+    )}
+    ${body}
+  }`,
+  plainLoop: (body, step) => `for (var k = first; k < end; k += ${4 * step}u) {${body}}`,
+  locate: (v, k) => /* wgsl */ `
+    let x${v} = (${k}) % params.wOut * params.stride;
+    let y${v} = (${k}) / params.wOut % params.hOut * params.stride;
+    let image${v} = (${k}) / (params.wOut * params.hOut) * params.hIn;`,
+  loadA: (i, k, v) =>
+    `select(vec4f(), x[xBase + ((image${v} + y${v} + ky${i}) * params.wIn + x${v} + kx${i}) * params.cIn4 + channel${i}], ` +
+    `y${v} + ky${i} < params.hIn && x${v} + kx${i} < params.wIn && ${k} < end)`,
+  loadB: (name, j, k) =>
+    unroll(
+      4,
+      (v) =>
+        `let ${name}${v} = select(vec4f(), dy[yBase + min(${k} + ${v}u, end - 1u) * params.cOut4 + column${j}], ${k} + ${v}u < end);`,
+    ),
+  store: (row, column, value) => `dWeight[wBase + ${row} * params.cOut4 + ${column}] = ${value};`,
+};
+
+/** y = x ⋆ weight. */
+export function conv2dForward<T>(tile: GemmTile, s: Conv2dShape, t: { x: T; weight: T; y: T }): Dispatch<T> {
+  const rows = s.batch * s.outHeight * s.outWidth;
+  const grid = gridOf(tile, rows, s.outChannels / 4);
+  return dispatch(gemm(forward, tile), t, { ...grid.params, ...paramsOf(s) }, grid.tiles * s.streams, {
+    operations: conv2dOperations(s),
+    streams: { count: s.streams, bindings: s.sharedInput ? ["weight", "y"] : ["x", "weight", "y"] },
+  });
+}
+
+/** dx, for every stream: where the streams share one image, its gradient is the sum over them. */
+export function conv2dInputGradient<T>(tile: GemmTile, s: Conv2dShape, t: { dy: T; weight: T; dx: T }): Dispatch<T> {
+  const rows = s.batch * divideUp(s.height, s.stride) * divideUp(s.width, s.stride);
+  const grid = gridOf(tile, rows, s.inChannels / 4);
+  const params = { ...grid.params, ...paramsOf({ ...s, sharedInput: false }) };
+  return dispatch(gemm(inputGradient, tile), t, params, grid.tiles * s.streams * s.stride ** 2, {
+    operations: conv2dOperations(s),
+    streams: { count: s.streams, bindings: ["dy", "weight", "dx"] },
+  });
+}
+
+/** Into how many runs of how many pixels the weight gradient's sum is split. */
+export function weightGradientSplits(
+  tile: GemmTile,
+  s: Conv2dShape,
+  parallelism: number,
+): { splits: number; chunk: number } {
+  const pixels = s.batch * s.outHeight * s.outWidth;
+  const grid = gridOf(tile, s.kernelHeight * s.kernelWidth * s.inChannels, s.outChannels / 4);
+  const wanted = Math.max(divideUp(parallelism, grid.tiles * s.streams), divideUp(pixels, longestSum));
+  const chunk = 4 * divideUp(divideUp(pixels, 4), Math.min(wanted, divideUp(pixels, shortestSum)));
+  return { splits: divideUp(pixels, chunk), chunk };
+}
+
+/** A sum over more pixels would lose accuracy; one over fewer is not worth a workspace. */
+const longestSum = 8192;
+const shortestSum = 256;
+
+/** dWeight, or its `splits` partial sums one behind the other. */
+export function conv2dWeightGradient<T>(
+  tile: GemmTile,
+  s: Conv2dShape,
+  { splits, chunk }: { splits: number; chunk: number },
+  t: { x: T; dy: T; dWeight: T },
+): Dispatch<T> {
+  const grid = gridOf(tile, s.kernelHeight * s.kernelWidth * s.inChannels, s.outChannels / 4);
+  const shape = paramsOf(s);
+  const params = {
+    ...grid.params,
+    ...shape,
+    pixels: s.batch * s.outHeight * s.outWidth,
+    splits,
+    chunk,
+    splitStride: shape.wStream * s.streams,
+  };
+  const streams = s.sharedInput ? (["dy", "dWeight"] as const) : (["x", "dy", "dWeight"] as const);
+  return dispatch(gemm(weightGradient, tile), t, params, grid.tiles * s.streams * splits, {
+    operations: conv2dOperations(s),
+    ...(splits === 1 ? { streams: { count: s.streams, bindings: streams } } : {}),
+  });
+}
+
+const sumPartialsKernel = defineKernel({
+  name: "sum_partials",
+  inputs: { partials: "vec4f" },
+  outputs: { total: "vec4f" },
+  params: { size: "u32", count: "u32" },
+  wgsl: elementwise(
+    1,
+    /* wgsl */ `
+    var sum = partials[i];
+    for (var s = 1u; s < params.count; s++) {
+      sum += partials[s * params.size + i];
+    }
+    total[i] = sum;`,
+  ),
+});
+
+/** total[i] = Σ_s partials[s · size + i], in the order of s. `size` counts vec4f. */
+export function sumPartials<T>(size: number, count: number, t: { partials: T; total: T }): Dispatch<T> {
+  return dispatch(sumPartialsKernel, t, { size, count }, divideUp(size, 64));
+}

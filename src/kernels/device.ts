@@ -1,0 +1,204 @@
+/**
+ * The one place that talks to a GPUDevice: limits, buffers, pipelines, errors and waiting.
+ */
+
+import { bindingsOf, type Kernel, moduleSource } from "./kernel.ts";
+
+/** What differs between a page and Node, and between the drivers below Dawn. */
+export interface Platform {
+  readonly kind: "gpu" | "lavapipe" | "swiftshader" | "null" | "browser";
+  /** One line for people: the adapter and its driver. */
+  readonly description: string;
+  /** Called between two polls while the GPU works; sleeps where the platform's own waiting would burn a core. */
+  idle(): Promise<void>;
+}
+
+/** An error that WebGPU reported, with the name of the operation that caused it where it is known. */
+export class GpuError extends Error {
+  override name = "GpuError";
+}
+
+const wantedFeatures: GPUFeatureName[] = ["timestamp-query", "subgroups", "shader-f16"];
+
+const wantedLimits = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
+/** A kernel that was compiled for a device. */
+export interface CompiledKernel {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+export class Device {
+  readonly gpu: GPUDevice;
+  readonly adapterInfo: GPUAdapterInfo;
+  readonly platform: Platform;
+  /** Lanes of a subgroup where the adapter has just one size, else null. */
+  readonly subgroupSize: number | null;
+  #pipelines = new Map<string, Promise<CompiledKernel>>();
+  #failure: GpuError | null = null;
+  #allocated = 0;
+
+  private constructor(gpu: GPUDevice, adapterInfo: GPUAdapterInfo, platform: Platform) {
+    this.gpu = gpu;
+    this.adapterInfo = adapterInfo;
+    this.platform = platform;
+    const { subgroupMinSize: least, subgroupMaxSize: most } = adapterInfo;
+    this.subgroupSize = gpu.features.has("subgroups") && least === most && least >= 4 ? least : null;
+    gpu.addEventListener("uncapturederror", (event) => {
+      this.#failure ??= new GpuError(event.error.message);
+    });
+    void gpu.lost.then((info) => {
+      if (info.reason !== "destroyed") this.#failure ??= new GpuError(`the GPU device was lost: ${info.message}`);
+    });
+  }
+
+  /** Opens a device with every feature and limit of the adapter that the kernels can use. */
+  static async request(adapter: GPUAdapter, platform: Platform): Promise<Device> {
+    const requiredFeatures = wantedFeatures.filter((feature) => adapter.features.has(feature));
+    const experimental = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
+    if (adapter.features.has(experimental)) requiredFeatures.push(experimental);
+    const requiredLimits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]));
+    const gpu = await adapter.requestDevice({ label: "aenet", requiredFeatures, requiredLimits });
+    return new Device(gpu, adapter.info, platform);
+  }
+
+  get limits(): GPUSupportedLimits {
+    return this.gpu.limits;
+  }
+
+  /** Bytes of all buffers created through this object and not destroyed. */
+  get allocatedBytes(): number {
+    return this.#allocated;
+  }
+
+  /**
+   * A buffer of `size` bytes, filled with zeros.
+   * @throws GpuError when the size is beyond the adapter's limit or the memory is exhausted.
+   */
+  async createBuffer(label: string, size: number, usage: GPUBufferUsageFlags): Promise<GPUBuffer> {
+    if (size > this.limits.maxBufferSize) {
+      throw new GpuError(
+        `${label}: ${size} bytes are more than the adapter allows in a buffer (${this.limits.maxBufferSize})`,
+      );
+    }
+    const buffer = await this.guard(label, () => this.gpu.createBuffer({ label, size: Math.max(size, 16), usage }));
+    this.#allocated += buffer.size;
+    const destroy = buffer.destroy.bind(buffer);
+    let live = true;
+    buffer.destroy = () => {
+      if (live) this.#allocated -= buffer.size;
+      live = false;
+      return destroy();
+    };
+    return buffer;
+  }
+
+  /** The pipeline of a kernel, compiled once for each device. */
+  compile(kernel: Kernel): Promise<CompiledKernel> {
+    const source = moduleSource(kernel);
+    let compiled = this.#pipelines.get(source);
+    if (!compiled) {
+      compiled = this.#compile(kernel, source);
+      this.#pipelines.set(source, compiled);
+    }
+    return compiled;
+  }
+
+  /** How many distinct pipelines were compiled so far. */
+  get pipelineCount(): number {
+    return this.#pipelines.size;
+  }
+
+  async #compile(kernel: Kernel, code: string): Promise<CompiledKernel> {
+    return this.guard(kernel.name, async () => {
+      const module = this.gpu.createShaderModule({ label: kernel.name, code });
+      const layout = this.gpu.createBindGroupLayout({
+        label: kernel.name,
+        entries: [
+          { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
+          ...bindingsOf(kernel).map(({ access }, i) => ({
+            binding: i + 1,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: { type: access === "read" ? ("read-only-storage" as const) : ("storage" as const) },
+          })),
+        ],
+      });
+      const pipelineLayout = this.gpu.createPipelineLayout({ label: kernel.name, bindGroupLayouts: [layout] });
+      const compute = { module, entryPoint: "main" };
+      const descriptor = { label: kernel.name, layout: pipelineLayout, compute };
+      try {
+        return { layout, pipeline: await this.wait(this.gpu.createComputePipelineAsync(descriptor)) };
+      } catch (error) {
+        const { messages } = await module.getCompilationInfo();
+        const lines = messages.map(({ lineNum, linePos, message }) => `${lineNum}:${linePos} ${message}`);
+        throw new GpuError(`${kernel.name}: ${lines.join("\n") || (error as Error).message}`);
+      }
+    });
+  }
+
+  /** Runs `make` and turns a validation or out-of-memory error of it into a GpuError that names `label`. */
+  async guard<T>(label: string, make: () => T | Promise<T>): Promise<T> {
+    this.gpu.pushErrorScope("out-of-memory");
+    this.gpu.pushErrorScope("validation");
+    let result: T | undefined;
+    let thrown: unknown;
+    try {
+      const value = make();
+      // The scopes close before anything is awaited, so that concurrent calls cannot interleave theirs.
+      const errors = [this.gpu.popErrorScope(), this.gpu.popErrorScope()];
+      try {
+        result = await value;
+      } catch (error) {
+        thrown = error;
+      }
+      for (const error of await this.wait(Promise.all(errors))) {
+        if (error) throw new GpuError(`${label}: ${error.message}`);
+      }
+    } catch (error) {
+      thrown ??= error;
+    }
+    if (thrown) {
+      if (thrown instanceof GpuError) throw thrown;
+      throw new GpuError(`${label}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    }
+    return result as T;
+  }
+
+  /** @throws GpuError if the device was lost or an operation failed since the last call. */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /**
+   * Waits for a promise of the GPU: a short spin for quick answers, then the platform's own idling.
+   * (While a promise of dawn.node is pending Node's event loop spins; on two cores that halves a software driver.)
+   */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    let done = false;
+    const settled = () => {
+      done = true;
+    };
+    promise.then(settled, settled);
+    for (let turn = 0; turn < 4 && !done; turn++) await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    while (!done) await this.platform.idle();
+    return promise;
+  }
+
+  /** Waits until all submitted work is done. @throws GpuError if any of it failed. */
+  async synchronize(): Promise<void> {
+    await this.wait(this.gpu.queue.onSubmittedWorkDone());
+    this.check();
+  }
+
+  destroy(): void {
+    this.gpu.destroy();
+  }
+}

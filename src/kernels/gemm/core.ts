@@ -1,0 +1,37 @@
+/** The choice of a core and a tile for a matrix product. */
+import type { Kernel } from "../kernel.ts";
+import { divideUp } from "../kernel.ts";
+import type { GemmProblem } from "./problem.ts";
+import { type SharedTile, sharedGemm } from "./shared.ts";
+import { type SubgroupTile, subgroupGemm } from "./subgroup.ts";
+
+export type GemmTile = SubgroupTile | SharedTile;
+
+const kernels = new Map<string, Kernel>();
+
+/** The kernel of a problem with a tile; the same pair gives the same object. */
+export function gemm(problem: GemmProblem, tile: GemmTile): Kernel {
+  const key = `${problem.name} ${JSON.stringify(tile)}`;
+  let kernel = kernels.get(key);
+  if (!kernel) {
+    kernel = tile.strategy === "subgroup" ? subgroupGemm(problem, tile) : sharedGemm(problem, tile);
+    kernels.set(key, kernel);
+  }
+  return kernel;
+}
+
+export interface Grid {
+  readonly tiles: number;
+  readonly params: { rowTiles: number; columnTiles: number; rows: number; columns: number };
+}
+
+/** The grid of tiles over C with `rows` rows and `columns` columns (in vec4f). */
+export function gridOf(tile: GemmTile, rows: number, columns: number): Grid {
+  const perTile =
+    tile.strategy === "subgroup"
+      ? { rows: tile.rows, columns: tile.lanes * tile.columnVectors }
+      : { rows: tile.rows, columns: tile.columns / 4 };
+  const rowTiles = divideUp(rows, perTile.rows);
+  const columnTiles = divideUp(columns, perTile.columns);
+  return { tiles: rowTiles * columnTiles, params: { rowTiles, columnTiles, rows, columns } };
+}

@@ -1,0 +1,47 @@
+/**
+ * What the three convolution products have in common: C[rows, columns] = A[rows, K] · B[K, columns], where A is
+ * gathered from an image, columns run along channels, and everything is read four floats (one vec4f) at a time.
+ *
+ * A problem says in WGSL where its operands lie; a core (subgroup.ts, tile.ts) says who computes what. Variables that a
+ * problem may use: `slice` (the product's index among those of one dispatch), `row<i>` and `column<j>` (clamped into
+ * range) and what it declared itself.
+ */
+import type { ElementType, ParamType } from "../kernel.ts";
+
+export interface GemmProblem {
+  readonly name: string;
+  readonly inputs: Readonly<Record<string, ElementType>>;
+  readonly outputs: Readonly<Record<string, ElementType>>;
+  readonly params: Readonly<Record<string, ParamType>>;
+  /**
+   * Where the four floats of one load of A lie: along "k" (a row each, `row<i>` counts rows), or along "rows"
+   * (`row<i>` counts groups of four rows, and one step of the loop covers four k, one load each).
+   */
+  readonly aVector: "k" | "rows";
+  /** Declarations that depend on `slice` alone. */
+  readonly begin: string;
+  /** Declarations for the load of row `row<i>`. */
+  readonly row: (i: string) => string;
+  /** For aVector "k": the number of groups of four k's that `k` counts within the innermost loop. */
+  readonly kLimit?: string;
+  /** The loops over K around `body`, which runs once for `step` groups of four k's. */
+  readonly loop: (body: string, step: number, rows: readonly string[]) => string;
+  /** For aVector "rows": a loop that leaves it to `locate` to find out where a single k lies. */
+  readonly plainLoop?: (body: string, step: number) => string;
+  readonly locate?: (v: string, k: string) => string;
+  /** vec4f of A, zero where the image ends. For aVector "rows", `k` is one k, whose place is named by `v`. */
+  readonly loadA: (i: string, k: string, v: number) => string;
+  /** Four vec4f of B, one for each k of a group of four, declared as `<name>0` to `<name>3`. */
+  readonly loadB: (name: string, j: string, k: string) => string;
+  /** Stores `value` (vec4f) at (row, column); both are in range. */
+  readonly store: (row: string, column: string, value: string) => string;
+}
+
+/** The parameters that every core needs beside the problem's own: the grid of tiles and the size of C. */
+export const gridParams = { rowTiles: "u32", columnTiles: "u32", rows: "u32", columns: "u32" } as const;
+
+/** Declarations of the place of a workgroup in the grid of tiles: columns fastest, then rows, then slices. */
+export const gridPosition = /* wgsl */ `
+  let columnTile = group % params.columnTiles;
+  let rowTile = (group / params.columnTiles) % params.rowTiles;
+  let slice = group / (params.columnTiles * params.rowTiles);`;

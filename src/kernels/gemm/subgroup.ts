@@ -1,0 +1,77 @@
+/**
+ * The matrix product for adapters with subgroups of one known size: a workgroup is one subgroup, and nothing is shared
+ * through memory. Lanes own columns of C (`columnVectors` vec4f each) for `rows` rows; the lanes load the tile's part
+ * of A together and hand it round with subgroupBroadcast. Four k's make one expression, so that an accumulator
+ * (a spilled register on software drivers) is read and written once for every four.
+ */
+import { defineKernel, type Kernel, unroll } from "../kernel.ts";
+import { type GemmProblem, gridParams, gridPosition } from "./problem.ts";
+
+export interface SubgroupTile {
+  readonly strategy: "subgroup";
+  readonly lanes: number;
+  /** Rows of C in a tile. */
+  readonly rows: number;
+  /** Columns of C in a lane, in vec4f. */
+  readonly columnVectors: number;
+  /** Whether k or the accumulator varies slowest in the unrolled code. */
+  readonly order: "k" | "accumulator";
+}
+
+const component = (i: number) => "xyzw"[i]!;
+
+export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
+  const { lanes, rows, columnVectors, order } = tile;
+  const alongK = problem.aVector === "k";
+  /** Loads of A a lane makes for each k (or group of four k's). */
+  const loads = Math.max(1, alongK ? rows / lanes : rows / (4 * lanes));
+  const loadNames = Array.from({ length: loads }, (_, i) => `${i}`);
+
+  /** A at (row i of the tile, k number v of four), handed round from the lane that loaded it. */
+  const broadcast = (i: number, v: number) => {
+    const unit = alongK ? i : i >> 2;
+    const register = Math.floor(unit / lanes);
+    const value = alongK ? `a${register}.${component(v)}` : `a${v}_${register}.${component(i & 3)}`;
+    return `subgroupBroadcast(${value}, ${unit % lanes}u)`;
+  };
+
+  const loadsOfA = alongK
+    ? unroll(loads, (i) => `let a${i} = ${problem.loadA(`${i}`, "k", 0)};`)
+    : unroll(4, (v) => unroll(loads, (i) => `let a${v}_${i} = ${problem.loadA(`${i}`, `k + ${v}u`, v)};`));
+  const products =
+    order === "accumulator"
+      ? (j: number) =>
+          unroll(rows, (i) => `c${i}_${j} += ${unroll(4, (v) => `${broadcast(i, v)} * b${j}_${v}`, " + ")};`)
+      : (j: number) => unroll(4, (v) => unroll(rows, (i) => `c${i}_${j} += ${broadcast(i, v)} * b${j}_${v};`));
+  const body = `${loadsOfA}
+${unroll(columnVectors, (j) => `${problem.loadB(`b${j}_`, `${j}`, "k")}\n${products(j)}`)}`;
+
+  return defineKernel({
+    name: `${problem.name}_subgroup_${lanes}x${rows}x${columnVectors}`,
+    inputs: problem.inputs,
+    outputs: problem.outputs,
+    params: { ...gridParams, ...problem.params },
+    workgroupSize: lanes,
+    subgroups: true,
+    wgsl: `
+fn run(group: u32, lane: u32) {${gridPosition}
+  ${problem.begin}
+  ${unroll(columnVectors, (j) => {
+    const index = `columnTile * ${lanes * columnVectors}u + ${j * lanes}u + lane`;
+    return `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);`;
+  })}
+  ${unroll(loads, (i) => {
+    const [perTile, count] = alongK ? [rows, "params.rows"] : [rows / 4, "params.rows / 4u"];
+    return `let row${i} = min(rowTile * ${perTile}u + ${i * lanes}u + lane, ${count} - 1u);\n${problem.row(`${i}`)}`;
+  })}
+  ${unroll(rows, (i) => unroll(columnVectors, (j) => `var c${i}_${j} = vec4f();`, " "))}
+  ${problem.loop(body, 1, loadNames)}
+  ${unroll(
+    columnVectors,
+    (j) => `if (columnIndex${j} < params.columns) {
+${unroll(rows, (i) => `  { let row = rowTile * ${rows}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, `c${i}_${j}`)} } }`)}
+  }`,
+  )}
+}`,
+  });
+}

@@ -1,0 +1,166 @@
+/**
+ * A kernel states its bindings and parameters once; the WGSL declarations, the bind group layout and the packing of
+ * the parameters all follow from that one description, so host and shader cannot disagree.
+ */
+
+/** Element type of a storage binding, as WGSL's array<…> sees it. */
+export type ElementType = "vec4f" | "f32" | "u32" | "i32" | "atomic<u32>";
+export type ParamType = "u32" | "i32" | "f32";
+
+type Elements = Readonly<Record<string, ElementType>>;
+
+/**
+ * The description of a kernel. `wgsl` defines `fn run(group: u32, lane: u32)`: one call for each invocation, `group`
+ * counting workgroups along one axis however many there are, `lane` counting invocations in the workgroup.
+ */
+export interface KernelDescription<
+  I extends Elements,
+  O extends Elements,
+  P extends Readonly<Record<string, ParamType>>,
+> {
+  readonly name: string;
+  /** Bound read-only. */
+  readonly inputs: I;
+  /** Bound read_write: results, or state that the kernel updates in place. */
+  readonly outputs: O;
+  readonly params: P;
+  /** Invocations in a workgroup. Default 64. */
+  readonly workgroupSize?: number;
+  /** The kernel uses subgroup operations and expects a workgroup to be one subgroup. */
+  readonly subgroups?: boolean;
+  readonly wgsl: string;
+}
+
+export interface Kernel<B extends string = string, P extends string = string> {
+  readonly name: string;
+  readonly inputs: Elements;
+  readonly outputs: Elements;
+  readonly params: Readonly<Record<string, ParamType>>;
+  readonly workgroupSize: number;
+  readonly subgroups: boolean;
+  readonly wgsl: string;
+  /** Names only for the type checker. */
+  readonly $types?: { bindings: B; params: P };
+}
+
+export function defineKernel<
+  const I extends Elements,
+  const O extends Elements,
+  const P extends Readonly<Record<string, ParamType>>,
+>(description: KernelDescription<I, O, P>): Kernel<(keyof I | keyof O) & string, keyof P & string> {
+  return { workgroupSize: 64, subgroups: false, ...description };
+}
+
+/** One call of a kernel on handles of type T (GPU buffers, or the symbolic tensors of a recorded step). */
+export interface Dispatch<T> {
+  readonly kernel: Kernel;
+  readonly bindings: Readonly<Record<string, T>>;
+  readonly params: Readonly<Record<string, number>>;
+  readonly workgroups: number;
+  /** Multiplications and additions, for the profiler and for sharing out submits. */
+  readonly operations: number;
+  /**
+   * Where the streams can be computed one by one: their number, and the bindings that are sliced. The kernel counts
+   * streams from 0 within the slices; `params.firstStream` is what to add for bindings that stay whole.
+   */
+  readonly streams?: { readonly count: number; readonly bindings: readonly string[] };
+}
+
+export function dispatch<T, B extends string, P extends string>(
+  kernel: Kernel<B, P>,
+  bindings: { readonly [K in NoInfer<B>]: T },
+  params: { readonly [K in NoInfer<P>]: number },
+  workgroups: number,
+  more: { operations?: number; streams?: { count: number; bindings: readonly NoInfer<B>[] } } = {},
+): Dispatch<T> {
+  const { operations = 0, streams } = more;
+  const plain = { kernel: kernel as Kernel, bindings, params, workgroups, operations };
+  return streams && streams.count > 1 ? { ...plain, streams } : plain;
+}
+
+export interface Binding {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly access: "read" | "read_write";
+}
+
+/** The storage bindings in order; binding 0 is the uniform with the parameters, so these start at 1. */
+export function bindingsOf(kernel: Kernel): Binding[] {
+  const list = (elements: Elements, access: Binding["access"]) =>
+    Object.entries(elements).map(([name, type]) => ({ name, type, access }));
+  return [...list(kernel.inputs, "read"), ...list(kernel.outputs, "read_write")];
+}
+
+/** Most bytes that the parameters of a kernel take, and the distance of two dispatches' parameters. */
+export const paramsStride = 256;
+
+/**
+ * The parameters as the uniform buffer holds them: the workgroup count, the stream that stream 0 of a sliced binding
+ * is (streams computed one by one), then the fields in their order.
+ */
+export function packParams(
+  kernel: Kernel,
+  params: Readonly<Record<string, number>>,
+  workgroups: number,
+  firstStream: number,
+): ArrayBuffer {
+  const names = Object.keys(kernel.params);
+  const packed = new ArrayBuffer(paramsStride);
+  const view = new DataView(packed);
+  view.setUint32(0, workgroups, true);
+  view.setUint32(4, firstStream, true);
+  names.forEach((name, i) => {
+    const value = params[name]!;
+    const type = kernel.params[name]!;
+    if (type !== "f32" && !Number.isInteger(value)) {
+      throw new RangeError(`${kernel.name}: parameter ${name} is ${value}, not an integer`);
+    }
+    if (type === "u32") view.setUint32(4 * (i + 2), value, true);
+    else if (type === "i32") view.setInt32(4 * (i + 2), value, true);
+    else view.setFloat32(4 * (i + 2), value, true);
+  });
+  return packed;
+}
+
+/** The whole WGSL module of a kernel. */
+export function moduleSource(kernel: Kernel): string {
+  const fields = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
+  const bindings = bindingsOf(kernel).map(
+    ({ name, type, access }, i) => `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${type}>;`,
+  );
+  const lane = kernel.subgroups ? "subgroup_invocation_id" : "local_invocation_index";
+  return `${kernel.subgroups ? "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n" : ""}
+struct Params {
+  workgroups: u32,
+  firstStream: u32,
+${fields.join("\n")}
+}
+@group(0) @binding(0) var<uniform> params: Params;
+${bindings.join("\n")}
+${kernel.wgsl}
+@compute @workgroup_size(${kernel.workgroupSize})
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(${lane}) lane: u32) {
+  // Counts beyond the limit of one axis are folded onto y; the last row may overshoot.
+  let group = id.x + id.y * count.x;
+  if (group < params.workgroups) {
+    run(group, lane);
+  }
+}
+`;
+}
+
+/** Folds a workgroup count onto two axes within the limit of one. */
+export function foldWorkgroups(workgroups: number, limit: number): [number, number] {
+  if (workgroups <= limit) return [workgroups, 1];
+  const y = Math.ceil(workgroups / limit);
+  return [Math.ceil(workgroups / y), y];
+}
+
+/** Repeats a piece of WGSL for i = 0 … count − 1: Tint does not unroll loops itself. */
+export function unroll(count: number, body: (i: number) => string, separator = "\n"): string {
+  return Array.from({ length: count }, (_, i) => body(i)).join(separator);
+}
+
+export function divideUp(a: number, b: number): number {
+  return Math.ceil(a / b);
+}

@@ -1,0 +1,238 @@
+/** Pooling over images [streams, batch, height, width, channels]. */
+import { type FusionOptions, fusionParams, fusionParamValues, loadFusionWeights, storeFused } from "./fusion.ts";
+import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
+import { forThread, planMap, rowParams, rowsPerLane } from "./rows.ts";
+
+/** Sizes of a pooling; `channels4` counts vec4f. Windows have at most 255 places. */
+export interface PoolShape {
+  readonly streams: number;
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly channels4: number;
+  readonly kernelSize: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+const poolParams = {
+  hIn: "u32",
+  wIn: "u32",
+  hOut: "u32",
+  wOut: "u32",
+  kernelSize: "u32",
+  stride: "u32",
+  padding: "u32",
+  batch: "u32",
+} as const;
+
+const poolValues = (s: PoolShape): Record<keyof typeof poolParams, number> => ({
+  hIn: s.height,
+  wIn: s.width,
+  hOut: s.outHeight,
+  wOut: s.outWidth,
+  kernelSize: s.kernelSize,
+  stride: s.stride,
+  padding: s.padding,
+  batch: s.batch,
+});
+
+const outputRows = (s: PoolShape) => ({
+  streams: s.streams,
+  rows: s.batch * s.outHeight * s.outWidth,
+  channels4: s.channels4,
+});
+
+/** The place of the maximum in its window, one byte for each of four channels: what the gradient needs. */
+const windowMaximum = /* wgsl */ `
+struct Maximum { value: vec4f, places: u32 }
+fn windowMaximum(stream: u32, row: u32, channel: u32) -> Maximum {
+  let image = row / (params.wOut * params.hOut);
+  // Unsigned wrap-around makes rows above the image fail the same test as rows below it.
+  let top = row / params.wOut % params.hOut * params.stride - params.padding;
+  let left = row % params.wOut * params.stride - params.padding;
+  var best = vec4f(-0x1.fffffep+127f);
+  var place = vec4u();
+  for (var ky = 0u; ky < params.kernelSize; ky++) {
+    for (var kx = 0u; kx < params.kernelSize; kx++) {
+      if (top + ky < params.hIn && left + kx < params.wIn) {
+        let value = x[(((stream * params.batch + image) * params.hIn + top + ky) * params.wIn + left + kx) * params.channels4 + channel];
+        // Not "value > best": a NaN has to win, so that it shows.
+        let wins = !(value <= best);
+        best = select(best, value, wins);
+        place = select(place, vec4u(ky * params.kernelSize + kx), wins);
+      }
+    }
+  }
+  return Maximum(best, place.x | (place.y << 8u) | (place.z << 16u) | (place.w << 24u));
+}
+`;
+
+const maxPoolKernel = defineKernel({
+  name: "max_pool",
+  inputs: { x: "vec4f" },
+  outputs: { y: "vec4f", places: "u32" },
+  params: { ...rowParams, ...poolParams },
+  wgsl: `${windowMaximum}${forThread(`
+${unroll(
+  rowsPerLane,
+  (q) => `    {
+      let j = thread + ${q}u * params.threads;
+      if (j < params.streamSize) {
+        let i = stream * params.streamSize + j;
+        let maximum = windowMaximum(stream, j / params.channels4, channel);
+        y[i] = maximum.value;
+        places[i] = maximum.places;
+      }
+    }`,
+)}`)}`,
+});
+
+const maxPoolFusionKernel = defineKernel({
+  name: "max_pool_fusion",
+  inputs: { x: "vec4f", fusion: "vec4f" },
+  outputs: { y: "vec4f", places: "u32", f: "vec4f" },
+  params: { ...rowParams, ...poolParams, ...fusionParams },
+  wgsl: `${windowMaximum}${forThread(
+    `${loadFusionWeights}
+${unroll(
+  rowsPerLane,
+  (q) => `    {
+      let i = thread + ${q}u * params.threads;
+      if (i < params.streamSize) {
+        ${unroll(
+          3,
+          (g) => `
+        let maximum${g} = windowMaximum(${g}u, i / params.channels4, channel);
+        let f${g} = maximum${g}.value;
+        places[${g}u * params.streamSize + i] = maximum${g}.places;
+        f[${g}u * params.streamSize + i] = f${g};`,
+        )}
+        ${storeFused}
+      }
+    }`,
+)}`,
+    { allStreams: true },
+  )}`,
+});
+
+/** y = the maximum of each window; places = where it stood, a byte a channel. The first of equal ones wins. */
+export function maxPoolForward<T>(s: PoolShape, t: { x: T; y: T; places: T }): Dispatch<T> {
+  const { params, groupsPerStream } = planMap(outputRows(s));
+  return dispatch(maxPoolKernel, t, { ...params, ...poolValues(s) }, groupsPerStream * s.streams, {
+    streams: { count: s.streams, bindings: ["x", "y", "places"] },
+  });
+}
+
+/** As maxPoolForward, with f the maxima of the three streams and y their fusion. */
+export function maxPoolFusionForward<T>(
+  s: PoolShape,
+  fusion: FusionOptions,
+  t: { x: T; fusion: T; y: T; places: T; f: T },
+): Dispatch<T> {
+  const { params, groupsPerStream } = planMap(outputRows(s));
+  const all = { ...params, ...poolValues(s), ...fusionParamValues(fusion) };
+  return dispatch(maxPoolFusionKernel, t, all, groupsPerStream);
+}
+
+const maxPoolBackwardKernel = defineKernel({
+  name: "max_pool_backward",
+  inputs: { dy: "vec4f", places: "u32" },
+  outputs: { dx: "vec4f" },
+  params: { ...rowParams, ...poolParams },
+  wgsl: forThread(`
+${unroll(
+  rowsPerLane,
+  (q) => `    {
+      let j = thread + ${q}u * params.threads;
+      if (j < params.streamSize) {
+        let row = j / params.channels4;
+        let w = row % params.wIn + params.padding;
+        let h = row / params.wIn % params.hIn + params.padding;
+        let image = row / (params.wIn * params.hIn);
+        // The windows that contain the pixel: those that start at most kernelSize − 1 before it.
+        let firstY = select((h - params.kernelSize) / params.stride + 1u, 0u, h < params.kernelSize);
+        let firstX = select((w - params.kernelSize) / params.stride + 1u, 0u, w < params.kernelSize);
+        var sum = vec4f();
+        for (var py = firstY; py <= h / params.stride && py < params.hOut; py++) {
+          for (var px = firstX; px <= w / params.stride && px < params.wOut; px++) {
+            let i = ((stream * params.batch + image) * params.hOut + py) * params.wOut + px;
+            let at = i * params.channels4 + channel;
+            let place = (vec4u(places[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+            let here = (h - py * params.stride) * params.kernelSize + w - px * params.stride;
+            sum += select(vec4f(), dy[at], place == vec4u(here));
+          }
+        }
+        dx[stream * params.streamSize + j] = sum;
+      }
+    }`,
+)}`),
+});
+
+/** dx: each pixel gathers the gradients of the windows whose maximum it was. */
+export function maxPoolBackward<T>(s: PoolShape, t: { dy: T; places: T; dx: T }): Dispatch<T> {
+  const shape = { streams: s.streams, rows: s.batch * s.height * s.width, channels4: s.channels4 };
+  const { params, groupsPerStream } = planMap(shape);
+  return dispatch(maxPoolBackwardKernel, t, { ...params, ...poolValues(s) }, groupsPerStream * s.streams, {
+    streams: { count: s.streams, bindings: ["dy", "places", "dx"] },
+  });
+}
+
+const meanParams = { size: "u32", pixels: "u32", channels4: "u32" } as const;
+
+const globalAveragePoolKernel = defineKernel({
+  name: "global_average_pool",
+  inputs: { x: "vec4f" },
+  outputs: { y: "vec4f" },
+  params: meanParams,
+  wgsl: `
+fn run(group: u32, lane: u32) {
+  let i = group * 64u + lane;
+  if (i < params.size) {
+    let first = i / params.channels4 * params.pixels * params.channels4 + i % params.channels4;
+    var sum = vec4f();
+    for (var p = 0u; p < params.pixels; p++) {
+      sum += x[first + p * params.channels4];
+    }
+    y[i] = sum / f32(params.pixels);
+  }
+}`,
+});
+
+const globalAveragePoolBackwardKernel = defineKernel({
+  name: "global_average_pool_backward",
+  inputs: { dy: "vec4f" },
+  outputs: { dx: "vec4f" },
+  params: meanParams,
+  wgsl: `
+fn run(group: u32, lane: u32) {
+  let i = group * 64u + lane;
+  if (i < params.size) {
+    let first = i / params.channels4 * params.pixels * params.channels4 + i % params.channels4;
+    let share = dy[i] / f32(params.pixels);
+    for (var p = 0u; p < params.pixels; p++) {
+      dx[first + p * params.channels4] = share;
+    }
+  }
+}`,
+});
+
+/** y[image, c] = the mean of x[image, ·, c]; `images` counts those of all streams. */
+export function globalAveragePoolForward<T>(
+  { images, pixels, channels4 }: { images: number; pixels: number; channels4: number },
+  t: { x: T; y: T },
+): Dispatch<T> {
+  const size = images * channels4;
+  return dispatch(globalAveragePoolKernel, t, { size, pixels, channels4 }, divideUp(size, 64));
+}
+
+/** dx[image, p, c] = dy[image, c] / pixels. */
+export function globalAveragePoolBackward<T>(
+  { images, pixels, channels4 }: { images: number; pixels: number; channels4: number },
+  t: { dy: T; dx: T },
+): Dispatch<T> {
+  const size = images * channels4;
+  return dispatch(globalAveragePoolBackwardKernel, t, { size, pixels, channels4 }, divideUp(size, 64));
+}
