@@ -89,5 +89,5 @@ test("tar: regular files by name, folders skipped, a cut archive is an error", (
     ["a", "hello"],
     ["b", long],
   ]);
-  expect(() => tarFiles(Buffer.concat(archive).subarray(0, 1600))).toThrow("tar: b is cut off");
+  expect(() => tarFiles(Buffer.concat(archive).subarray(0, 2100))).toThrow("tar: b is cut off");
 });
