@@ -11,3 +11,4 @@ export * from "./linear.ts";
 export * from "./losses.ts";
 export * from "./pool.ts";
 export * from "./preprocess.ts";
+export * from "./sgd.ts";

@@ -20,13 +20,13 @@ const storeMean = /* wgsl */ `
     for (var l = 0u; l < 64u; l++) {
       total += laneSums[l];
     }
-    loss[0] = total / max(count[0], 1.0);
+    loss[0] = vec4f(total / max(count[0], 1.0), 0, 0, 0);
   }`;
 
 const bceKernel = defineKernel({
   name: "binary_cross_entropy",
   inputs: { logits: "vec4f", labels: "f32", count: "f32" },
-  outputs: { loss: "f32" },
+  outputs: { loss: "vec4f" },
   params: { samples: "u32" },
   wgsl: /* wgsl */ `
 var<workgroup> laneSums: array<f32, 64>;
@@ -93,7 +93,7 @@ const softmaxRow = /* wgsl */ `
 const softmaxKernel = defineKernel({
   name: "softmax_cross_entropy",
   inputs: { logits: "f32", labels: "i32", count: "f32" },
-  outputs: { loss: "f32" },
+  outputs: { loss: "vec4f" },
   params: softmaxParams,
   wgsl: /* wgsl */ `
 var<workgroup> laneSums: array<f32, 64>;

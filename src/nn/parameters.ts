@@ -1,0 +1,313 @@
+/**
+ * The parameters of a network and their memory: one arena each for values, gradients and momentum, and one for the
+ * running statistics of batch norm. Files keep PyTorch's layouts; here a weight is [streams, kh, kw, Cin, Cout].
+ */
+
+import { Parameter, pad, RunningStatistic, Storage, Tensor, unpad } from "../autograd/tensor.ts";
+import type { Device } from "../kernels/device.ts";
+import { Random } from "../random.ts";
+import type { TensorData } from "./safetensors.ts";
+
+/** How a slice of a tensor is written to a file: convolutions OIHW, linear weights [out, in], the rest as it is. */
+type FileLayout = "convolution" | "linear" | "plain";
+
+/** One tensor of a file: a slice along the leading axis of a parameter (a stream's part, or one fusion weight). */
+export interface Slice {
+  readonly name: string;
+  readonly tensor: Parameter | RunningStatistic;
+  /** Floats from the start of the tensor, in memory. */
+  readonly offset: number;
+  /** Floats in memory, pads included. */
+  readonly size: number;
+  /** The slice's logical shape here, without the leading axis. */
+  readonly shape: readonly number[];
+  readonly fileShape: readonly number[];
+  readonly fileLayout: FileLayout;
+  /** Which of the learning rates moves it. */
+  readonly group: "base" | "fusion";
+  /** Whether weight decay applies. */
+  readonly decay: boolean;
+  readonly init: "xavier" | number;
+}
+
+export interface ParameterOptions {
+  /** The file's name of each slice along the leading axis; a single name means that there is no such axis. */
+  readonly names: readonly string[];
+  /** The whole shape; with several names the leading axis counts them. */
+  readonly shape: readonly number[];
+  readonly fileLayout: FileLayout;
+  /** The start value, or one for each slice. */
+  readonly init: "xavier" | number | readonly number[];
+  readonly group?: "base" | "fusion";
+  readonly decay?: boolean;
+}
+
+/** Tensors start at multiples of this many floats: the alignment of bindings. */
+const floatAlignment = 64;
+
+class Arena {
+  size = 0;
+  readonly offsets = new Map<Tensor, number>();
+
+  add(tensor: Tensor): void {
+    this.offsets.set(tensor, this.size);
+    this.size += floatAlignment * Math.ceil(tensor.paddedSize / floatAlignment);
+  }
+}
+
+export class Parameters {
+  readonly slices: Slice[] = [];
+  readonly #weights = new Arena();
+  readonly #statistics = new Arena();
+  #buffers: ArenaBuffers | null = null;
+
+  /** Declares a parameter; its memory comes with `allocate`. */
+  parameter(options: ParameterOptions): Parameter {
+    const { shape, fileLayout, names } = options;
+    const parameter = new Parameter(names[0]!, shape, fileLayout === "plain" ? "channels" : "weight");
+    this.#weights.add(parameter);
+    this.#declare(parameter, options);
+    return parameter;
+  }
+
+  /** Declares a running statistic of a batch norm, [streams, C]. */
+  statistic(names: readonly string[], shape: readonly number[], init: number): RunningStatistic {
+    const statistic = new RunningStatistic(names[0]!, shape);
+    this.#statistics.add(statistic);
+    this.#declare(statistic, { names, shape, fileLayout: "plain", init });
+    return statistic;
+  }
+
+  #declare(tensor: Parameter | RunningStatistic, options: ParameterOptions): void {
+    const { names, shape, fileLayout, init, group = "base", decay = false } = options;
+    const stacked = names.length > 1 || fileLayout === "convolution" || (fileLayout === "plain" && shape.length > 1);
+    const sliceShape = stacked ? shape.slice(1) : shape;
+    if (stacked && shape[0] !== names.length) {
+      throw new RangeError(`${names[0]}: ${names.length} names for shape [${shape}]`);
+    }
+    const size = tensor.paddedSize / names.length;
+    names.forEach((name, i) => {
+      if (this.slices.some((slice) => slice.name === name)) throw new Error(`two parameters are called ${name}`);
+      this.slices.push({
+        name,
+        tensor,
+        offset: i * size,
+        size,
+        shape: sliceShape,
+        fileShape: fileShape(sliceShape, fileLayout),
+        fileLayout,
+        group,
+        decay,
+        init: typeof init === "object" ? init[i]! : init,
+      });
+    });
+  }
+
+  /** How many numbers are learnt. */
+  get count(): number {
+    return this.trainable.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  }
+
+  /** The slices that the optimizer moves, in the order of their memory. */
+  get trainable(): Slice[] {
+    return this.slices.filter(({ tensor }) => tensor instanceof Parameter);
+  }
+
+  /** Shapes in files by name, statistics included. */
+  get fileShapes(): Map<string, number[]> {
+    return new Map(this.slices.map(({ name, fileShape }) => [name, [...fileShape]]));
+  }
+
+  /** Allocates the arenas; gradients and momentum only if the network is to be trained. */
+  async allocate(device: Device, { training }: { training: boolean }): Promise<void> {
+    if (this.#buffers) throw new Error("the parameters already have their memory");
+    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const create = (label: string, floats: number) =>
+      device.createBuffer(label, 4 * Math.max(floats, floatAlignment), STORAGE | COPY_SRC | COPY_DST);
+    const weights = this.#weights.size;
+    const statistics = this.#statistics.size;
+    this.#buffers = {
+      device,
+      values: await create("parameters", weights),
+      gradients: training ? await create("gradients", weights) : null,
+      momenta: training ? await create("momentum", weights) : null,
+      running: await create("running statistics", statistics),
+      batch: training ? await create("batch statistics", statistics) : null,
+      next: training ? await create("next running statistics", statistics) : null,
+    };
+    const { values, gradients, running, batch } = this.#buffers;
+    for (const [tensor, at] of this.#weights.offsets) {
+      tensor.storage.external = { buffer: values, offset: 4 * at };
+      if (gradients) (tensor as Parameter).grad.storage.external = { buffer: gradients, offset: 4 * at };
+    }
+    for (const [tensor, at] of this.#statistics.offsets) {
+      tensor.storage.external = { buffer: running, offset: 4 * at };
+      if (batch) (tensor as RunningStatistic).batch.storage.external = { buffer: batch, offset: 4 * at };
+    }
+  }
+
+  get buffers(): ArenaBuffers {
+    if (!this.#buffers) throw new Error("the parameters have no memory yet");
+    return this.#buffers;
+  }
+
+  /** Floats of the arenas. */
+  get arenaSizes(): { weights: number; statistics: number } {
+    return { weights: this.#weights.size, statistics: this.#statistics.size };
+  }
+
+  /** Floats from the start of its arena to a slice. */
+  position(slice: Slice): number {
+    const arena = slice.tensor instanceof Parameter ? this.#weights : this.#statistics;
+    return arena.offsets.get(slice.tensor)! + slice.offset;
+  }
+
+  /** Frees the memory. */
+  destroy(): void {
+    if (!this.#buffers) return;
+    const { values, gradients, momenta, running, batch, next } = this.#buffers;
+    for (const buffer of [values, gradients, momenta, running, batch, next]) buffer?.destroy();
+    this.#buffers = null;
+  }
+
+  /**
+   * The start values of a seed: Xavier uniform for convolutions and linear weights (Glorot and Bengio 2010), constants
+   * for the rest. Every tensor draws from a stream of its own, named as in files.
+   */
+  initialValues(seed: number): Map<string, TensorData> {
+    return new Map(
+      this.slices.map((slice) => {
+        const { name, fileShape: shape, init } = slice;
+        const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+        if (init === "xavier") {
+          const [outputs, inputs, ...kernel] = shape;
+          const taps = kernel.reduce((a, b) => a * b, 1);
+          const bound = Math.sqrt(6 / ((inputs! + outputs!) * taps));
+          const random = new Random(seed, "init", name);
+          for (let i = 0; i < data.length; i++) data[i] = random.uniform(-bound, bound);
+        } else {
+          data.fill(init);
+        }
+        return [name, { shape: [...shape], data }];
+      }),
+    );
+  }
+
+  /** Writes tensors in the files' layouts; names that the network does not have are refused. */
+  write(tensors: ReadonlyMap<string, TensorData>, what: "values" | "momenta" = "values"): void {
+    const { device } = this.buffers;
+    const byName = new Map(this.slices.map((slice) => [slice.name, slice]));
+    for (const [name, { data, shape }] of tensors) {
+      const slice = byName.get(name);
+      if (!slice) throw new Error(`${name}: the network has no such tensor`);
+      if (String(shape) !== String(slice.fileShape)) {
+        throw new Error(`${name}: shape [${shape}] where the network has [${slice.fileShape}]`);
+      }
+      const memory = new Float32Array(slice.size);
+      const layout = slice.tensor.layout;
+      pad(permute(data, slice, "fromFile"), slice.shape, layout, memory);
+      device.gpu.queue.writeBuffer(this.#bufferOf(slice, what), 4 * this.position(slice), memory);
+    }
+  }
+
+  /** Reads every tensor in the files' layouts, in the order in which they were declared. */
+  async read(what: "values" | "momenta" | "gradients" = "values"): Promise<Map<string, TensorData>> {
+    const { device } = this.buffers;
+    const slices = what === "values" ? this.slices : this.trainable;
+    const memories = new Map<GPUBuffer, Float32Array>();
+    for (const slice of slices) {
+      const buffer = this.#bufferOf(slice, what);
+      if (!memories.has(buffer)) memories.set(buffer, await readBuffer(device, buffer));
+    }
+    return new Map(
+      slices.map((slice) => {
+        const memory = memories.get(this.#bufferOf(slice, what))!;
+        const at = this.position(slice);
+        const values = new Float32Array(slice.shape.reduce((a, b) => a * b, 1));
+        unpad(memory.subarray(at, at + slice.size), slice.shape, slice.tensor.layout, values);
+        return [slice.name, { shape: [...slice.fileShape], data: permute(values, slice, "toFile") }];
+      }),
+    );
+  }
+
+  #bufferOf(slice: Slice, what: "values" | "momenta" | "gradients"): GPUBuffer {
+    const { values, momenta, gradients, running } = this.buffers;
+    const isStatistic = slice.tensor instanceof RunningStatistic;
+    const buffer = isStatistic ? (what === "values" ? running : null) : { values, momenta, gradients }[what];
+    if (!buffer) throw new Error(`${slice.name} has no ${what}`);
+    return buffer;
+  }
+}
+
+export interface ArenaBuffers {
+  readonly device: Device;
+  readonly values: GPUBuffer;
+  readonly gradients: GPUBuffer | null;
+  readonly momenta: GPUBuffer | null;
+  /** Running statistics, those of the last batch, and the running ones as they will be after the step. */
+  readonly running: GPUBuffer;
+  readonly batch: GPUBuffer | null;
+  readonly next: GPUBuffer | null;
+}
+
+/** A tensor over a stretch of a buffer, in words of four bytes. */
+export function viewOf(
+  name: string,
+  buffer: GPUBuffer,
+  offset: number,
+  floats: number,
+  dtype: "f32" | "i32" = "f32",
+): Tensor {
+  const storage = new Storage(4 * floats);
+  storage.external = { buffer, offset: 4 * offset };
+  return new Tensor({ name, shape: [floats], layout: "flat", dtype, storage });
+}
+
+/** Most bytes of a staging buffer. */
+const stagingBytes = 64 * 2 ** 20;
+
+async function readBuffer(device: Device, source: GPUBuffer): Promise<Float32Array> {
+  const result = new Float32Array(source.size / 4);
+  const size = Math.min(stagingBytes, source.size);
+  const staging = await device.createBuffer("staging", size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+  for (let at = 0; at < source.size; at += size) {
+    const bytes = Math.min(size, source.size - at);
+    const encoder = device.gpu.createCommandEncoder();
+    encoder.copyBufferToBuffer(source, at, staging, 0, bytes);
+    device.gpu.queue.submit([encoder.finish()]);
+    await device.wait(staging.mapAsync(GPUMapMode.READ, 0, bytes));
+    result.set(new Float32Array(staging.getMappedRange(0, bytes)), at / 4);
+    staging.unmap();
+  }
+  staging.destroy();
+  device.check();
+  return result;
+}
+
+function fileShape(shape: readonly number[], layout: FileLayout): readonly number[] {
+  if (layout === "convolution") {
+    const [kh, kw, inChannels, outChannels] = shape;
+    return [outChannels!, inChannels!, kh!, kw!];
+  }
+  return layout === "linear" ? [...shape].reverse() : shape;
+}
+
+/** [kh, kw, I, O] ↔ OIHW and [I, O] ↔ [O, I]: both move the output channels to the front. */
+function permute(values: Float32Array, slice: Slice, direction: "toFile" | "fromFile"): Float32Array {
+  if (slice.fileLayout === "plain") return values;
+  const outputs = slice.shape.at(-1)!;
+  const inputs = slice.shape.at(-2)!;
+  const taps = values.length / (outputs * inputs);
+  const result = new Float32Array(values.length);
+  for (let tap = 0; tap < taps; tap++) {
+    for (let i = 0; i < inputs; i++) {
+      for (let o = 0; o < outputs; o++) {
+        const here = (tap * inputs + i) * outputs + o;
+        const there = (o * inputs + i) * taps + tap;
+        if (direction === "toFile") result[there] = values[here]!;
+        else result[here] = values[there]!;
+      }
+    }
+  }
+  return result;
+}
