@@ -1,0 +1,72 @@
+/** Files that are there whole or not at all, also after a power cut: written beside, flushed, renamed. Node only. */
+import { createHash } from "node:crypto";
+import { copyFile, link, open, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/**
+ * Writes a new file and flushes it to disk; what stood under the name is unlinked, never overwritten, because other names
+ * may share its bytes. On an error nothing stays.
+ *
+ * @returns The content's SHA-256, hexadecimal.
+ */
+export async function writeFlushed(path: string, parts: Iterable<Uint8Array>): Promise<string> {
+  const hash = createHash("sha256");
+  const hashed = function* () {
+    for (const part of parts) {
+      hash.update(part);
+      yield part;
+    }
+  };
+  await rm(path, { force: true });
+  try {
+    const handle = await open(path, "wx");
+    try {
+      await writeFile(handle, hashed());
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+  return hash.digest("hex");
+}
+
+/** Replaces a file in one instant. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFlushed(temporaryName(path), [Buffer.from(text)]);
+  await rename(temporaryName(path), path);
+  await syncFolder(dirname(path));
+}
+
+/** Gives a whole file a second name, replacing what stood there in one instant; a copy where links are not supported. */
+export async function replaceByLink(source: string, path: string): Promise<void> {
+  const temporary = temporaryName(path);
+  await rm(temporary, { force: true });
+  try {
+    await link(source, temporary);
+  } catch {
+    await copyFile(source, temporary);
+    const handle = await open(temporary, "r+");
+    await handle.sync().finally(() => handle.close());
+  }
+  await rename(temporary, path);
+  await rm(temporary, { force: true }); // renaming between two names of one file does nothing
+}
+
+/** The name under which a file is written before it is renamed; one writer a folder, so it needs nothing random. */
+export function temporaryName(path: string): string {
+  return join(dirname(path), `${basename(path)}.tmp`);
+}
+
+/** Flushes a folder's entries, so that renames before it survive a power cut. Nothing where the system cannot. */
+export async function syncFolder(path: string): Promise<void> {
+  try {
+    const handle = await open(path, "r");
+    await handle.sync().finally(() => handle.close());
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP"].includes(code)) throw error;
+  }
+}
