@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import sharp, { type ResizeOptions, type SharpOptions } from "sharp";
+import type { ResizeMode } from "../preprocessing.ts";
 import { resizedSide } from "./augment.ts";
 
 // Images are decoded side by side, so each needs one thread; and nothing is decoded twice in a row, so that a cache of
@@ -11,17 +12,15 @@ import { resizedSide } from "./augment.ts";
 sharp.concurrency(1);
 sharp.cache(false);
 
-/**
- * - `squash`: R×R whatever the aspect, R = round(S · 256 / 224);
- * - `short-side`: the short side to R, then the centre R×R of that;
- * - `none`: never resampled; the image has to be S×S, and R = S.
- */
-export type ResizeMode = "squash" | "short-side" | "none";
-
 export interface DecodeOptions {
   /** S, the side in pixels of what the network sees. */
-  imageSize: number;
-  resize: ResizeMode;
+  readonly imageSize: number;
+  /**
+   * - `squash`: R×R whatever the aspect, R = round(S · 256 / 224);
+   * - `short-side`: the short side to R, then the centre R×R of that;
+   * - `none`: never resampled; the image has to be S×S, and R = S.
+   */
+  readonly resize: ResizeMode;
 }
 
 /** An image that cannot be decoded: missing, truncated, damaged, or no image at all. */

@@ -1,0 +1,146 @@
+/** What all importers share: sorting out damaged images, dividing into splits, writing the manifest and its record. */
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { type CountsBySplit, countLabels, formatCounts } from "./counts.ts";
+import { DecodeError, damageOf, readBytes } from "./decode.ts";
+import { aestheticLabel, type Labels, type Split } from "./labels.ts";
+import { DEFAULT_WORKERS } from "./loader.ts";
+import { type ManifestRow, pathInManifest, writeManifest } from "./manifest.ts";
+import { mapConcurrently } from "./prefetch.ts";
+import { DEFAULT_FRACTIONS, type Fractions, splitSamples } from "./split.ts";
+import { writeFileWhole } from "./write-file.ts";
+
+export interface ImportOptions {
+  /** The manifest to write. */
+  out: string;
+  /** Default 0.7, 0.1, 0.2. */
+  fractions?: Fractions;
+  /** Default 0. */
+  seed?: number;
+  /** How many images are looked through at once. */
+  workers?: number;
+  /** Called with how many of how many images have been looked through. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** An image as an importer found it, with the source's own labels and, perhaps, split. */
+export interface FoundImage extends Labels {
+  absolutePath: string;
+  /** null: to be decided by `splitSamples`. */
+  split: Split | null;
+  /** Images of one group fall into one split. */
+  group?: string;
+}
+
+export interface ImportReport {
+  kind: string;
+  manifest: string;
+  /** The JSON file beside the manifest that says how it was made. */
+  record: string;
+  counts: CountsBySplit;
+  /** Images that are left out of the manifest because they are missing or damaged. */
+  damaged: { path: string; error: string }[];
+  /** Files that are no images by their names, or lie where none belong. */
+  ignored: string[];
+  /** What else the record holds, such as OASIS's thresholds. */
+  details: Record<string, unknown>;
+}
+
+/** Decodes every image once. */
+export async function sortOutDamaged<T extends FoundImage>(
+  images: readonly T[],
+  { workers = DEFAULT_WORKERS, onProgress }: ImportOptions,
+): Promise<{ sound: T[]; damaged: ImportReport["damaged"] }> {
+  const damages = await mapConcurrently(images, workers, ({ absolutePath }) => damageOfFile(absolutePath), onProgress);
+  return {
+    sound: images.filter((_, i) => damages[i] === null),
+    damaged: damages.flatMap((damage) => (damage === null ? [] : [{ path: damage.path, error: damage.reason }])),
+  };
+}
+
+async function damageOfFile(path: string): Promise<DecodeError | null> {
+  try {
+    return await damageOf(await readBytes(path), path);
+  } catch (error) {
+    if (error instanceof DecodeError) return error;
+    throw error;
+  }
+}
+
+/** Keeps the source's splits where it has them; otherwise divides by seed, stratified by both labels, by group. */
+export function assignSplits<T extends FoundImage>(
+  images: readonly T[],
+  options: ImportOptions,
+): (T & { split: Split })[] {
+  const { fractions = DEFAULT_FRACTIONS, seed = 0 } = options;
+  const open = images.filter(({ split }) => split === null);
+  const groups = open.map(({ group, absolutePath }) => group ?? absolutePath);
+  const strata = open.map((image) => JSON.stringify([aestheticLabel(image), image.emotion]));
+  const splits = splitSamples({ fractions, seed, strata, groups });
+  let next = 0;
+  return images.map((image) => ({ ...image, split: image.split ?? splits[next++]! }));
+}
+
+/**
+ * Writes the manifest and its record.
+ * @throws Error where no image is left.
+ */
+export async function finishImport(
+  found: {
+    kind: string;
+    images: readonly (FoundImage & { split: Split })[];
+    damaged: ImportReport["damaged"];
+    ignored?: string[];
+    details?: Record<string, unknown>;
+  },
+  { out, fractions = DEFAULT_FRACTIONS, seed = 0 }: ImportOptions,
+): Promise<ImportReport> {
+  const { kind, images, damaged, ignored = [], details = {} } = found;
+  if (images.length === 0)
+    throw new Error(`import ${kind}: no sound image was found (${damaged.length} damaged or missing)`);
+  const rows = images.map(({ absolutePath, split, group: _, ...labels }): ManifestRow => {
+    return { path: pathInManifest(out, absolutePath), split, ...labels };
+  });
+  const counts = countLabels(rows);
+  const record = recordPath(out);
+  await writeManifest(out, rows);
+  const content = {
+    kind,
+    fractions,
+    seed,
+    ...details,
+    counts,
+    damaged: damaged.map(({ path, error }) => ({ path: pathInManifest(out, path), error })),
+  };
+  await writeFileWhole(record, `${JSON.stringify(content, null, 2)}\n`);
+  return { kind, manifest: out, record, counts, damaged, ignored, details };
+}
+
+/** `x/manifest.csv` → `x/manifest.import.json`. */
+export function recordPath(manifest: string): string {
+  return `${manifest.replace(/\.csv$/i, "")}.import.json`;
+}
+
+/** The table that an import ends with, and what was left out. */
+export function formatImport({ kind, manifest, counts, damaged, ignored }: ImportReport): string {
+  return [
+    `import ${kind}: ${manifest}`,
+    formatCounts(counts),
+    ...damaged.map(({ path, error }) => `damaged, left out: ${path}: ${error}`),
+    ...(ignored.length > 0 ? [`${ignored.length} other files were ignored, such as ${ignored[0]}`] : []),
+  ].join("\n");
+}
+
+const IMAGE_NAME = /\.(jpe?g|jpe|jfif|png|webp|gif|tiff?|avif)$/i;
+
+/** Whether a file's name is an image's; hidden files never are. */
+export function isImageName(name: string): boolean {
+  return IMAGE_NAME.test(name) && !name.startsWith(".");
+}
+
+/** @throws Error unless `folder` is one. */
+export async function requireFolder(kind: string, folder: string): Promise<string> {
+  const found = await stat(folder).catch(() => null);
+  if (!found?.isDirectory()) throw new Error(`import ${kind}: ${folder} is not a folder`);
+  return resolve(folder);
+}

@@ -1,0 +1,30 @@
+/** Data sets: manifests, importers, decoding and batches. For Node; classes, labels, augment and split are pure. */
+export * from "./augment.ts";
+export type { Batch, Target } from "./batch.ts";
+export * from "./check.ts";
+export * from "./classes.ts";
+export * from "./counts.ts";
+export { CsvError } from "./csv.ts";
+export * from "./decode.ts";
+export * from "./eval-loader.ts";
+export * from "./image-source.ts";
+export { formatImport, type ImportOptions, type ImportReport, isImageName, recordPath } from "./import.ts";
+export * from "./import-csv.ts";
+export * from "./import-folder.ts";
+export * from "./import-oasis.ts";
+export * from "./labels.ts";
+export { DEFAULT_WORKERS, type LoaderOptions } from "./loader.ts";
+export {
+  dataSha256,
+  formatManifest,
+  type Manifest,
+  type ManifestRow,
+  parseManifest,
+  pathInManifest,
+  readManifest,
+  type Sample,
+  writeManifest,
+} from "./manifest.ts";
+export { mapConcurrently, Prefetcher, type PrefetchOptions } from "./prefetch.ts";
+export * from "./split.ts";
+export * from "./train-loader.ts";
