@@ -9,6 +9,6 @@ export { globalAveragePool, type MaxPoolOptions, maxPool2d } from "./ops/pool.ts
 export { preprocess } from "./ops/preprocess.ts";
 export { concatStreams } from "./ops/streams.ts";
 export { type MemoryPlan, planMemory } from "./planner.ts";
-export { Program, type ProgramOptions } from "./program.ts";
+export { Program, type ProgramOptions, type ProgramPlan } from "./program.ts";
 export { type Gradients, Tape, type TapeOptions } from "./tape.ts";
 export { type DType, type Layout, Parameter, RunningStatistic, Storage, Tensor } from "./tensor.ts";

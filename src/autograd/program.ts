@@ -66,9 +66,8 @@ export class Program {
     outputs: readonly Tensor[],
     options: ProgramOptions,
   ): Promise<Program> {
-    const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
+    const { dispatches, plan } = planProgram(device, recorded, inputs, outputs, options);
     const inputStorages = new Set(inputs.map((t) => t.storage));
-    const plan = planOf(dispatches, inputStorages, outputs, { ...options, bankLimit: device.limits.maxBufferSize });
 
     const own: GPUBuffer[] = [];
     const allocate = async (label: string, size: number, usage: GPUBufferUsageFlags) => {
@@ -94,12 +93,13 @@ export class Program {
     const inputOffsets = new Map<Storage, number>();
     for (const storage of inputStorages) {
       inputOffsets.set(storage, inputBytes);
-      inputBytes += alignment * Math.ceil(storage.byteLength / alignment);
+      inputBytes += aligned(storage.byteLength);
     }
     const inputBuffer = await allocate("inputs", inputBytes, STORAGE | COPY_SRC | COPY_DST);
     for (const [storage, offset] of inputOffsets) places.set(storage, { buffer: inputBuffer, offset });
     const place = (storage: Storage) => {
       const found = storage.external ?? places.get(storage);
+      if (!found && storage.persistent) throw new Error("the parameters have no memory yet");
       if (!found) throw new Error("a tensor is read that no dispatch writes and that is no input");
       return found;
     };
@@ -187,7 +187,7 @@ export class Program {
    * again before the promise resolves.
    */
   async read(tensor: Tensor): Promise<Float32Array> {
-    if (!this.#readable.has(tensor.storage) && !tensor.storage.external) {
+    if (!this.#readable.has(tensor.storage) && !tensor.storage.persistent) {
       throw new Error(`${tensor.name} is not an output of the program`);
     }
     const { gpu } = this.device;
@@ -277,13 +277,25 @@ function splitByStream(device: Device, dispatch: RecordedDispatch): BoundDispatc
   return parts;
 }
 
-function planOf(
-  dispatches: readonly BoundDispatch[],
-  inputs: ReadonlySet<Storage>,
+/** The dispatches as the adapter takes them and the memory that they need; nothing is allocated. */
+export interface ProgramPlan {
+  readonly dispatches: readonly BoundDispatch[];
+  readonly plan: MemoryPlan;
+  /** Bytes of the inputs. */
+  readonly inputBytes: number;
+}
+
+/** @throws GpuError if a tensor does not fit the adapter. */
+export function planProgram(
+  device: Device,
+  recorded: readonly RecordedDispatch[],
+  inputs: readonly Tensor[],
   outputs: readonly Tensor[],
-  options: { reuse?: boolean; bankLimit: number },
-): MemoryPlan {
-  const isPlanned = (storage: Storage) => !storage.external && !inputs.has(storage);
+  { reuse = true }: ProgramOptions,
+): ProgramPlan {
+  const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
+  const inputStorages = new Set(inputs.map((t) => t.storage));
+  const isPlanned = (storage: Storage) => !storage.persistent && !inputStorages.has(storage);
   const planned = dispatches.map(({ kernel, bindings }) => {
     const storages = (names: object): PlannedTensor[] =>
       Object.keys(names)
@@ -291,8 +303,12 @@ function planOf(
         .filter(isPlanned);
     return { reads: storages(kernel.inputs), writes: storages(kernel.outputs) };
   });
-  return planMemory(planned, new Set(outputs.map((t) => t.storage)), options);
+  const kept = new Set<PlannedTensor>(outputs.map((t) => t.storage));
+  const plan = planMemory(planned, kept, { reuse, bankLimit: device.limits.maxBufferSize });
+  return { dispatches, plan, inputBytes: [...inputStorages].reduce((sum, s) => sum + aligned(s.byteLength), 0) };
 }
+
+const aligned = (bytes: number) => alignment * Math.ceil(bytes / alignment);
 
 function encode(
   tensor: Tensor,

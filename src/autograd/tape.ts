@@ -5,7 +5,7 @@
 import type { Device } from "../kernels/device.ts";
 import { accumulate, add, scale } from "../kernels/elementwise.ts";
 import type { Dispatch } from "../kernels/kernel.ts";
-import { Program, type ProgramOptions } from "./program.ts";
+import { Program, type ProgramOptions, type ProgramPlan, planProgram } from "./program.ts";
 import { type DType, type Layout, Parameter, Tensor } from "./tensor.ts";
 
 /** One gradient (or null where there is none to give) for each input of an operation. */
@@ -156,6 +156,11 @@ export class Tape {
   /** The gradient of a tensor after backward, or null if y does not depend on it. */
   gradient(x: Tensor): Tensor | null {
     return this.#gradients.get(x) ?? null;
+  }
+
+  /** What `compile` would need, without allocating anything. @throws GpuError if it does not fit the adapter. */
+  plan(outputs: readonly Tensor[], options: ProgramOptions = {}): ProgramPlan {
+    return planProgram(this.device, this.dispatches, this.inputs, outputs, options);
   }
 
   /** Plans memory for everything recorded and builds the program; `outputs` stay readable after a run. */

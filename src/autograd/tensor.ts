@@ -23,14 +23,16 @@ export function paddedShape(shape: readonly number[], layout: Layout): number[] 
   return shape.map((size, axis) => (axis >= shape.length - padded ? padTo4(size) : size));
 }
 
-/** A stretch of memory. External storage is a GPU buffer's; planned storage gets its place from the planner. */
+/** A stretch of memory. Planned storage gets its place from the planner of the program that it belongs to. */
 export class Storage {
   readonly byteLength: number;
-  /** Filled in for storage that exists independently of any program: parameters, inputs, state. */
+  /** Parameters and state exist independently of any program, in a buffer that is given later. */
+  readonly persistent: boolean;
   external: { buffer: GPUBuffer; offset: number } | null = null;
 
-  constructor(byteLength: number) {
+  constructor(byteLength: number, { persistent = false }: { persistent?: boolean } = {}) {
     this.byteLength = byteLength;
+    this.persistent = persistent;
   }
 }
 
@@ -53,6 +55,8 @@ export class Tensor {
     storage?: Storage;
     tape?: Tape | null;
     needsGrad?: boolean;
+    /** Not planned by any program. */
+    persistent?: boolean;
   }) {
     this.name = options.name;
     this.shape = options.shape;
@@ -61,7 +65,8 @@ export class Tensor {
     }
     this.dtype = options.dtype ?? "f32";
     this.layout = options.layout ?? (this.dtype === "f32" ? "channels" : "flat");
-    this.storage = options.storage ?? new Storage(byteLength(this.shape, this.layout, this.dtype));
+    const { persistent = false } = options;
+    this.storage = options.storage ?? new Storage(byteLength(this.shape, this.layout, this.dtype), { persistent });
     this.tape = options.tape ?? null;
     this.needsGrad = options.needsGrad ?? false;
   }
@@ -92,8 +97,8 @@ export class Parameter extends Tensor {
   readonly grad: Tensor;
 
   constructor(name: string, shape: readonly number[], layout: Layout) {
-    super({ name, shape, layout, needsGrad: true });
-    this.grad = new Tensor({ name: `${name}.grad`, shape, layout });
+    super({ name, shape, layout, needsGrad: true, persistent: true });
+    this.grad = new Tensor({ name: `${name}.grad`, shape, layout, persistent: true });
   }
 }
 
@@ -102,8 +107,8 @@ export class RunningStatistic extends Tensor {
   readonly batch: Tensor;
 
   constructor(name: string, shape: readonly number[]) {
-    super({ name, shape });
-    this.batch = new Tensor({ name: `${name} of the batch`, shape });
+    super({ name, shape, persistent: true });
+    this.batch = new Tensor({ name: `${name} of the batch`, shape, persistent: true });
   }
 }
 

@@ -57,6 +57,8 @@ class Arena {
 
 export class Parameters {
   readonly slices: Slice[] = [];
+  /** i32 [4]: element 0 counts what was not finite since training began. */
+  readonly status: Tensor = new Tensor({ name: "status", shape: [4], dtype: "i32", persistent: true });
   readonly #weights = new Arena();
   readonly #statistics = new Arena();
   #buffers: ArenaBuffers | null = null;
@@ -134,7 +136,9 @@ export class Parameters {
       running: await create("running statistics", statistics),
       batch: training ? await create("batch statistics", statistics) : null,
       next: training ? await create("next running statistics", statistics) : null,
+      status: await create("status", 4),
     };
+    this.status.storage.external = { buffer: this.#buffers.status, offset: 0 };
     const { values, gradients, running, batch } = this.#buffers;
     for (const [tensor, at] of this.#weights.offsets) {
       tensor.storage.external = { buffer: values, offset: 4 * at };
@@ -144,6 +148,10 @@ export class Parameters {
       tensor.storage.external = { buffer: running, offset: 4 * at };
       if (batch) (tensor as RunningStatistic).batch.storage.external = { buffer: batch, offset: 4 * at };
     }
+  }
+
+  get allocated(): boolean {
+    return this.#buffers !== null;
   }
 
   get buffers(): ArenaBuffers {
@@ -165,8 +173,8 @@ export class Parameters {
   /** Frees the memory. */
   destroy(): void {
     if (!this.#buffers) return;
-    const { values, gradients, momenta, running, batch, next } = this.#buffers;
-    for (const buffer of [values, gradients, momenta, running, batch, next]) buffer?.destroy();
+    const { values, gradients, momenta, running, batch, next, status } = this.#buffers;
+    for (const buffer of [values, gradients, momenta, running, batch, next, status]) buffer?.destroy();
     this.#buffers = null;
   }
 
@@ -248,6 +256,7 @@ export interface ArenaBuffers {
   readonly running: GPUBuffer;
   readonly batch: GPUBuffer | null;
   readonly next: GPUBuffer | null;
+  readonly status: GPUBuffer;
 }
 
 /** A tensor over a stretch of a buffer, in words of four bytes. */
@@ -258,7 +267,7 @@ export function viewOf(
   floats: number,
   dtype: "f32" | "i32" = "f32",
 ): Tensor {
-  const storage = new Storage(4 * floats);
+  const storage = new Storage(4 * floats, { persistent: true });
   storage.external = { buffer, offset: 4 * offset };
   return new Tensor({ name, shape: [floats], layout: "flat", dtype, storage });
 }

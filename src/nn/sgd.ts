@@ -28,7 +28,6 @@ export class Sgd {
   readonly #update: Program;
   readonly #statistics: Program;
   readonly #rates: Tensor;
-  readonly #status: Tensor;
   readonly #own: GPUBuffer[];
 
   private constructor(fields: {
@@ -36,14 +35,12 @@ export class Sgd {
     update: Program;
     statistics: Program;
     rates: Tensor;
-    status: Tensor;
     own: GPUBuffer[];
   }) {
     this.#parameters = fields.parameters;
     this.#update = fields.update;
     this.#statistics = fields.statistics;
     this.#rates = fields.rates;
-    this.#status = fields.status;
     this.#own = fields.own;
   }
 
@@ -62,7 +59,7 @@ export class Sgd {
     const table = segmentTable(parameters, options);
     const segments = await upload("optimizer segments", table.segments);
     const firstSegments = await upload("optimizer first segments", table.firstSegments);
-    const status = await upload("status", new Uint32Array(4));
+    const { status } = parameters;
 
     const tape = new Tape(device);
     const rates = tape.input("learning rates", [4], { layout: "flat" });
@@ -104,14 +101,8 @@ export class Sgd {
       update: await tape.compile([rates]),
       statistics: await tracking.compile([]),
       rates,
-      status,
       own,
     });
-  }
-
-  /** The buffer that counts non-finite values; a step's losses are watched with it too. */
-  get status(): Tensor {
-    return this.#status;
   }
 
   /** Takes the batch statistics of a micro-batch into the next running ones; number 0 is the first of a step. */
@@ -142,9 +133,9 @@ export class Sgd {
     device.gpu.queue.submit([encoder.finish()]);
   }
 
-  /** How many non-finite losses and blocks of gradients were seen; anything but 0 stopped all updates. */
+  /** How many losses and blocks of gradients were not finite; anything but 0 stopped all updates. */
   async nonFinite(): Promise<number> {
-    const [count] = await this.#update.read(this.#status);
+    const [count] = await this.#update.read(this.#parameters.status);
     return count!;
   }
 

@@ -1,7 +1,20 @@
 /** Training: the loop around the step. Node only. */
-import type { AdapterChoice } from "../../node/index.ts";
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { Device } from "../../kernels/device.ts";
+import type { TensorData } from "../../nn/index.ts";
+import { type AdapterChoice, openDevice } from "../../node/index.ts";
+import { formatManifest, type Sample } from "../data/manifest.ts";
+import type { TrainBatch } from "../data/train-loader.ts";
+import { evaluateSplit } from "../evaluate.ts";
+import { Inference } from "../inference.ts";
 import type { TrainConfig } from "./config.ts";
 import type { EpochRecord, StepRecord } from "./metrics-log.ts";
+import { RunFolder, type SplitName } from "./run-folder.ts";
+import { advanceSchedule, bestNames, defaultSchedule, type ScheduleState, startSchedule } from "./schedule.ts";
+import { metadataAt, type RunSetup, setUp, startValues, trainLoader, validationLoader } from "./setup.ts";
+import type { TrainingState } from "./state.ts";
+import { type StepLosses, TrainingStep } from "./step.ts";
 
 /** What only says where and how fast a run goes, not what it computes. */
 export interface TrainSettings {
@@ -13,7 +26,7 @@ export interface TrainSettings {
 
 /** What a caller may want to show. */
 export interface TrainEvents {
-  /** Lines for people: what was loaded, which adapter, what departs from the defaults. */
+  /** Lines for people: what was loaded, which adapter. */
   onMessage?(line: string): void;
   onStep?(record: StepRecord, progress: TrainProgress): void;
   onEpoch?(record: EpochRecord): void;
@@ -30,36 +43,348 @@ export interface TrainProgress {
 export interface TrainResult {
   readonly out: string;
   readonly steps: number;
+  /** Epochs that were completed. */
   readonly epochs: number;
   readonly skippedImages: number;
   /** "done": all epochs or steps; "early-stop"; "interrupted": by the signal, after a checkpoint. */
   readonly reason: "done" | "early-stop" | "interrupted";
 }
 
+/** A loss or a gradient was NaN or infinite; the weights on the device and on disk are those before that step. */
+export class NonFiniteError extends Error {
+  override name = "NonFiniteError";
+}
+
+/** Steps that are queued before the losses of the first are waited for. */
+const stepsInFlight = 2;
+
 /**
  * Starts a run in the folder `out`.
  * @throws Error for a configuration that cannot be trained; NonFiniteError where a loss or gradient is not finite.
  */
 export async function train(
-  _config: TrainConfig,
-  _out: { path: string; overwrite: boolean },
-  _settings: TrainSettings,
-  _events: TrainEvents = {},
+  config: TrainConfig,
+  out: { path: string; overwrite: boolean },
+  settings: TrainSettings,
+  events: TrainEvents = {},
 ): Promise<TrainResult> {
-  throw new Error("being written");
+  const setup = await setUp(config, settings.workers);
+  const values = await startValues(setup, (line) => events.onMessage?.(line));
+  const device = await openDevice({ adapter: settings.adapter });
+  try {
+    // Everything that can be refused is refused before the folder is touched.
+    TrainingStep.plan(device, setup.network, setup.step);
+    const folder = await RunFolder.create(out.path, { overwrite: out.overwrite });
+    try {
+      await folder.writeEnvironment(environment(device));
+      for (const split of ["train", "val", "test"] as const) {
+        await folder.writeSplit(split, formatManifest(samplesOf(setup, split)));
+      }
+      await folder.writeConfig({ ...config, kernels: kernelChoices(device) });
+      const run = await Run.start(device, setup, folder, settings, events);
+      setup.network.parameters.write(values);
+      return await run.finish();
+    } finally {
+      folder.close();
+    }
+  } finally {
+    device.destroy();
+  }
 }
 
 /** Goes on with the run in `path`; only epochs and maxSteps may change. */
 export async function resumeTraining(
-  _path: string,
-  _changes: Partial<Pick<TrainConfig, "epochs" | "maxSteps">>,
-  _settings: TrainSettings,
-  _events: TrainEvents = {},
+  path: string,
+  changes: Partial<Pick<TrainConfig, "epochs" | "maxSteps">>,
+  settings: TrainSettings,
+  events: TrainEvents = {},
 ): Promise<TrainResult> {
-  throw new Error("being written");
+  const folder = await RunFolder.open(path);
+  try {
+    const { kernels, ...stored } = (await folder.readConfig()) as TrainConfig & { kernels: unknown };
+    const setup = await setUp({ ...stored, ...changes }, settings.workers, await folderOfStart(path));
+    const pair = await folder.loadCheckpoint();
+    if (pair && pair.state.dataSha256 !== setup.manifest.sha256) {
+      throw new Error(`--resume ${path}: the manifest ${stored.data} has changed since the run began`);
+    }
+    if (pair && pair.state.configSha256 !== setup.configSha256) {
+      throw new Error(`--resume ${path}: config.json has changed since the run began`);
+    }
+    const device = await openDevice({ adapter: settings.adapter });
+    try {
+      if (JSON.stringify(kernels) !== JSON.stringify(kernelChoices(device))) {
+        events.onMessage?.("note: another adapter than before; the run goes on, but not to the same bits");
+      }
+      const run = await Run.start(device, setup, folder, settings, events);
+      const { parameters } = setup.network;
+      if (pair) {
+        parameters.write(pair.weights.tensors);
+        parameters.write(pair.state.momentum, "momenta");
+        run.continueFrom(pair.state);
+        events.onMessage?.(`resuming after step ${pair.state.step}`);
+      } else {
+        parameters.write(await startValues(setup, (line) => events.onMessage?.(line)));
+        events.onMessage?.("the run was stopped before its first checkpoint; it starts anew");
+      }
+      return await run.finish();
+    } finally {
+      device.destroy();
+    }
+  } finally {
+    folder.close();
+  }
 }
 
-/** What `train --dry-run` prints. */
+/** A run at work: the network on the device, the folder, and how far it has come. */
+class Run {
+  readonly #setup: RunSetup;
+  readonly #folder: RunFolder;
+  readonly #step: TrainingStep;
+  readonly #inference: Inference | null;
+  readonly #settings: TrainSettings;
+  readonly #events: TrainEvents;
+  readonly #skipped = new Set<string>();
+  /** As of the last completed step. */
+  #progress: Progress;
+
+  private constructor(fields: {
+    setup: RunSetup;
+    folder: RunFolder;
+    step: TrainingStep;
+    inference: Inference | null;
+    settings: TrainSettings;
+    events: TrainEvents;
+  }) {
+    this.#setup = fields.setup;
+    this.#folder = fields.folder;
+    this.#step = fields.step;
+    this.#inference = fields.inference;
+    this.#settings = fields.settings;
+    this.#events = fields.events;
+    const { lr, fusionLr } = fields.setup.config;
+    this.#progress = { step: 0, epoch: 0, position: 0, schedule: startSchedule(lr, fusionLr) };
+  }
+
+  /** Allocates everything on the device. */
+  static async start(
+    device: Device,
+    setup: RunSetup,
+    folder: RunFolder,
+    settings: TrainSettings,
+    events: TrainEvents,
+  ): Promise<Run> {
+    const { network, step: options } = setup;
+    events.onMessage?.(`adapter: ${device.platform.description}`);
+    const step = await TrainingStep.create(device, network, options);
+    const { microBatch, decodedSize, preprocessing } = options;
+    const validates = setup.manifest.samples.some(({ split }) => split === "val");
+    const inference = validates
+      ? await Inference.create(device, network, { batchSize: microBatch, decodedSize, preprocessing })
+      : null;
+    return new Run({ setup, folder, step, inference, settings, events });
+  }
+
+  continueFrom({ step, epoch, position, schedule }: TrainingState): void {
+    this.#progress = { step, epoch, position, schedule };
+  }
+
+  /** Trains until the end, an early stop, or the signal. */
+  async finish(): Promise<TrainResult> {
+    const { config } = this.#setup;
+    const loader = trainLoader(this.#setup, this.#settings.workers, (path, reason) => this.#reportDamaged(path, reason));
+    try {
+      while (this.#progress.epoch < config.epochs) {
+        if (this.#progress.schedule.evaluationsSinceBest >= defaultSchedule.stopAfter) return this.#result("early-stop");
+        if (this.#isComplete) break;
+        const ended = await this.#trainEpoch(loader);
+        if (!ended) {
+          await this.#save();
+          return this.#result(this.#isComplete ? "done" : "interrupted");
+        }
+        await this.#endEpoch();
+      }
+      return this.#result("done");
+    } finally {
+      loader.close();
+    }
+  }
+
+  get #isComplete(): boolean {
+    const { maxSteps } = this.#setup.config;
+    return maxSteps !== null && this.#progress.step >= maxSteps;
+  }
+
+  /** The rest of the current epoch; false if it was left before its end. */
+  async #trainEpoch(loader: ReturnType<typeof trainLoader>): Promise<boolean> {
+    const { config } = this.#setup;
+    const { epoch, schedule } = this.#progress;
+    const rates = { base: schedule.lr, fusion: schedule.fusionLr };
+    const queued: { batch: TrainBatch; losses: Promise<StepLosses> }[] = [];
+    let submitted = this.#progress.step;
+    let since = performance.now();
+
+    const settle = async (count: number) => {
+      while (queued.length > count) {
+        const { batch, losses } = queued.shift()!;
+        const values = await losses;
+        if (values.nonFinite > 0) await this.#stopAtNonFinite(values);
+        const now = performance.now();
+        this.#completeStep(batch, values, (1000 * batch.size) / (now - since), loader.batchesPerEpoch);
+        since = now;
+      }
+    };
+    for await (const batch of loader.epoch(epoch, this.#progress.position)) {
+      // Checked with the batch in hand, so that an epoch that ends here counts as ended.
+      if (this.#settings.signal?.aborted || submitted === config.maxSteps) {
+        await settle(0);
+        return false;
+      }
+      queued.push({ batch, losses: this.#step.submit(batch, rates) });
+      loader.recycle(batch);
+      submitted++;
+      await settle(stepsInFlight - 1);
+      if (config.checkpointEvery !== null && submitted % config.checkpointEvery === 0) {
+        await settle(0);
+        await this.#save();
+        since = performance.now();
+      }
+    }
+    await settle(0);
+    return true;
+  }
+
+  #completeStep(batch: TrainBatch, losses: StepLosses, imagesPerSecond: number, stepsPerEpoch: number): void {
+    const { config } = this.#setup;
+    const { step: before, schedule } = this.#progress;
+    const step = before + 1;
+    this.#progress = { ...this.#progress, step, position: batch.position };
+    const record: StepRecord = {
+      type: "step",
+      step,
+      epoch: batch.epoch,
+      loss: losses.loss,
+      loss_aes: losses.aes,
+      loss_emo: losses.emo,
+      lr: schedule.lr,
+      images_per_s: imagesPerSecond,
+    };
+    this.#folder.log(record);
+    const stepsTotal = Math.min(config.epochs * stepsPerEpoch, config.maxSteps ?? Number.POSITIVE_INFINITY);
+    this.#events.onStep?.(record, { stepsDone: step, stepsTotal });
+  }
+
+  /** Validation, schedule, checkpoint. */
+  async #endEpoch(): Promise<void> {
+    const { config, architecture } = this.#setup;
+    const { epoch, step, schedule } = this.#progress;
+    let next = schedule;
+    let bests: readonly (typeof bestNames)[number][] = this.#inference ? [] : bestNames;
+    const evaluates = this.#inference && ((epoch + 1) % config.evalEvery === 0 || epoch + 1 === config.epochs);
+    const report = (path: string, reason: string) => this.#reportDamaged(path, reason);
+    const loader = evaluates ? validationLoader(this.#setup, this.#settings.workers, report) : null;
+    if (loader) {
+      const metrics = await evaluateSplit(this.#inference!, loader, architecture.classes.length, {
+        lambda: config.lambda,
+      });
+      const record: EpochRecord = {
+        type: "epoch",
+        epoch,
+        split: "val",
+        loss: metrics.loss,
+        acc_aes: metrics.accAes,
+        acc_emo: metrics.accEmo,
+        majority_aes: metrics.majorityAes,
+        majority_emo: metrics.majorityEmo,
+      };
+      this.#folder.log(record);
+      this.#events.onEpoch?.(record);
+      const { loss, accAes, accEmo } = metrics;
+      const verdict = advanceSchedule(schedule, { epoch, step, loss, accAes, accEmo });
+      next = verdict.state;
+      bests = verdict.improved;
+      if (verdict.reduced) this.#events.onMessage?.(`plateau: the learning rate is now ${next.lr}`);
+    }
+    this.#progress = { step, epoch: epoch + 1, position: 0, schedule: next };
+    const isLast = epoch + 1 === config.epochs || next.evaluationsSinceBest >= defaultSchedule.stopAfter;
+    if (config.checkpointEvery === null || evaluates || isLast) await this.#save(bests);
+  }
+
+  async #save(bests: readonly (typeof bestNames)[number][] = this.#inference ? [] : bestNames): Promise<void> {
+    const { network, manifest, configSha256 } = this.#setup;
+    const tensors: Map<string, TensorData> = await network.parameters.read();
+    const momentum = await network.parameters.read("momenta");
+    await this.#folder.saveCheckpoint({
+      tensors,
+      metadata: metadataAt(this.#setup, this.#progress.step),
+      state: {
+        ...this.#progress,
+        lossScale: 1,
+        counters: {},
+        configSha256,
+        dataSha256: manifest.sha256,
+        momentum,
+      },
+      bests,
+    });
+  }
+
+  async #stopAtNonFinite(losses: StepLosses): Promise<never> {
+    const step = this.#progress.step + 1;
+    const isLoss = [losses.aes, losses.emo].some((loss) => loss !== null && !Number.isFinite(loss));
+    const tensor = isLoss ? null : await this.#step.firstNonFiniteGradient();
+    await this.#save();
+    const what = isLoss ? `a loss (L_a ${losses.aes}, L_e ${losses.emo})` : `the gradient of ${tensor ?? "a weight"}`;
+    throw new NonFiniteError(
+      `step ${step}: ${what} is not finite; the weights in ${this.#folder.path} are those before that step. ` +
+        "A smaller --lr helps",
+    );
+  }
+
+  #reportDamaged(path: string, reason: string): void {
+    if (this.#skipped.has(path)) return;
+    this.#skipped.add(path);
+    this.#events.onDamaged?.(path, reason);
+  }
+
+  #result(reason: TrainResult["reason"]): TrainResult {
+    const { step, epoch } = this.#progress;
+    return { out: this.#folder.path, steps: step, epochs: epoch, skippedImages: this.#skipped.size, reason };
+  }
+}
+
+/** How far a run has come; a resumed one goes on exactly from here. */
+interface Progress {
+  readonly step: number;
+  readonly epoch: number;
+  /** Entries of the epoch's order that lie behind. */
+  readonly position: number;
+  readonly schedule: ScheduleState;
+}
+
+const samplesOf = ({ manifest }: RunSetup, split: SplitName): Sample[] =>
+  manifest.samples.filter((sample) => sample.split === split);
+
+/** What the adapter's kernels are chosen by; the same choices give the same bits. */
+function kernelChoices(device: Device) {
+  return { platform: device.platform.kind, subgroupSize: device.subgroupSize };
+}
+
+function environment(device: Device) {
+  return {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    adapter: device.platform.description,
+    folder: process.cwd(),
+  };
+}
+
+/** The folder that the run was started in, which its paths are relative to. */
+async function folderOfStart(path: string): Promise<string> {
+  const { folder } = JSON.parse(await readFile(join(path, "env.json"), "utf8")) as { folder?: string };
+  return resolve(folder ?? ".");
+}
+
+/** What `train --dry-run` prints. Sizes in bytes. */
 export interface DryRun {
   readonly arch: string;
   readonly parameters: number;
@@ -68,7 +393,6 @@ export interface DryRun {
   readonly operations: number;
   readonly dispatches: number;
   readonly pipelines: number;
-  /** Bytes. */
   readonly memory: {
     readonly parameters: number;
     readonly gradients: number;
@@ -76,13 +400,42 @@ export interface DryRun {
     readonly activations: number;
     readonly inputs: number;
     readonly total: number;
+    /** The buffers that hold the activations. */
     readonly banks: readonly number[];
   };
-  /** The adapter's limits that the plan was held against. */
+  /** The adapter whose limits the plan was held against. */
   readonly adapter: string;
 }
 
-/** Plans a run without allocating anything. */
-export async function dryRun(_config: TrainConfig, _settings: TrainSettings): Promise<DryRun> {
-  throw new Error("being written");
+/** Plans a run without allocating anything. @throws GpuError if it does not fit the adapter. */
+export async function dryRun(config: TrainConfig, settings: TrainSettings): Promise<DryRun> {
+  const setup = await setUp(config, settings.workers);
+  const device = await openDevice({ adapter: settings.adapter });
+  try {
+    const { network, step, architecture } = setup;
+    const { dispatches, plan, inputBytes } = TrainingStep.plan(device, network, step);
+    const parameters = 4 * network.parameters.arenaSizes.weights;
+    const activations = plan.banks.reduce((a, b) => a + b, 0);
+    const micro = step.batchSize / step.microBatch;
+    return {
+      arch: architecture.arch,
+      parameters: network.parameters.count,
+      tensors: network.parameters.slices.length,
+      operations: micro * dispatches.reduce((sum, { operations }) => sum + operations, 0),
+      dispatches: micro * dispatches.length,
+      pipelines: new Set(dispatches.map(({ kernel }) => kernel.wgsl)).size,
+      memory: {
+        parameters,
+        gradients: parameters,
+        momentum: parameters,
+        activations,
+        inputs: inputBytes,
+        total: 3 * parameters + activations + inputBytes,
+        banks: plan.banks,
+      },
+      adapter: device.platform.description,
+    };
+  } finally {
+    device.destroy();
+  }
 }

@@ -1,0 +1,217 @@
+/** Evaluation of a network on a split of a manifest. Node only. */
+import { readFile } from "node:fs/promises";
+import { parseSafetensors } from "../nn/index.ts";
+import { type AdapterChoice, openDevice } from "../node/index.ts";
+import { type ArchName, createArchitecture } from "./architecture.ts";
+import { type CheckpointInfo, describeCheckpoint } from "./checkpoint.ts";
+import type { Batch } from "./data/batch.ts";
+import { emotionClasses } from "./data/classes.ts";
+import { EvalLoader } from "./data/eval-loader.ts";
+import { FileImages } from "./data/image-source.ts";
+import type { Split } from "./data/labels.ts";
+import { readManifest, type Sample } from "./data/manifest.ts";
+import { Inference } from "./inference.ts";
+import { largestIndex, type Metrics, MetricsSum, sigmoid } from "./metrics.ts";
+import { createNetwork, type Network } from "./model.ts";
+import type { ResizeMode } from "./preprocessing.ts";
+
+export interface EvaluateOptions {
+  readonly checkpoint: string;
+  readonly data: string;
+  readonly split: Split;
+  readonly batchSize: number;
+  readonly perImage: boolean;
+  readonly adapter: AdapterChoice;
+  readonly workers?: number | undefined;
+  /** λ of the total loss. Default 0.25. */
+  readonly lambda?: number | undefined;
+  /** Overrides of what the checkpoint says. */
+  readonly imageSize?: number | undefined;
+  readonly resize?: ResizeMode | undefined;
+  readonly arch?: ArchName | undefined;
+  readonly classes?: readonly string[] | undefined;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** The JSON of `eval`: fields, order and meaning are fixed; loss_aes and loss_emo are its two parts. */
+export interface EvaluationReport {
+  readonly checkpoint: string;
+  readonly split: string;
+  readonly classes: readonly string[];
+  readonly n_aes: number;
+  readonly n_emo: number;
+  readonly loss: number | null;
+  readonly loss_aes: number | null;
+  readonly loss_emo: number | null;
+  readonly acc_aes: number | null;
+  readonly acc_emo: number | null;
+  readonly majority_aes: number | null;
+  readonly majority_emo: number | null;
+  readonly images?: readonly EvaluatedImage[];
+  readonly errors: readonly { path: string; error: string }[];
+}
+
+export interface EvaluatedImage {
+  readonly path: string;
+  readonly aes_logit: number | null;
+  readonly aes_prob: number | null;
+  readonly aes_true: "high" | "low" | null;
+  readonly emo_logits: readonly number[] | null;
+  readonly emotion: string | null;
+  readonly emotion_true: string | null;
+}
+
+/** @throws Error for a checkpoint or a manifest that cannot be used; damaged images are listed in `errors`. */
+export async function evaluate(options: EvaluateOptions): Promise<EvaluationReport> {
+  const manifest = await readManifest(options.data);
+  const loaded = await loadNetwork(options.checkpoint, options);
+  const { network, info } = loaded;
+  const { classes } = info.architecture;
+  const images = new FileImages(manifest.samples, info.preprocessing);
+  const errors: { path: string; error: string }[] = [];
+  const device = await openDevice({ adapter: options.adapter });
+  try {
+    const { batchSize, split, workers } = options;
+    const inference = await Inference.create(device, network, {
+      batchSize,
+      decodedSize: images.decodedSize,
+      preprocessing: info.preprocessing,
+    });
+    loaded.fill();
+    const loader = new EvalLoader({
+      samples: manifest.samples,
+      classes,
+      images,
+      batchSize,
+      split,
+      ...(workers === undefined ? {} : { workers }),
+      onDamaged: ({ reason }, row) => errors.push({ path: manifest.samples[row]!.path, error: reason }),
+    });
+    const evaluated: EvaluatedImage[] = [];
+    const onImage = options.perImage
+      ? (row: number, result: ImageResult) => {
+          evaluated.push(describeImage(manifest.samples[row]!, result, classes));
+        }
+      : undefined;
+    const metrics = await evaluateSplit(inference, loader, classes.length, {
+      lambda: options.lambda ?? 0.25,
+      onImage,
+      onProgress: options.onProgress,
+    });
+    return {
+      checkpoint: options.checkpoint,
+      split,
+      classes,
+      n_aes: metrics.nAes,
+      n_emo: metrics.nEmo,
+      loss: metrics.loss,
+      loss_aes: metrics.lossAes,
+      loss_emo: metrics.lossEmo,
+      acc_aes: metrics.accAes,
+      acc_emo: metrics.accEmo,
+      majority_aes: metrics.majorityAes,
+      majority_emo: metrics.majorityEmo,
+      ...(options.perImage ? { images: evaluated } : {}),
+      errors,
+    };
+  } finally {
+    device.destroy();
+  }
+}
+
+/** What the network says of one image, and its labels. */
+export interface ImageResult {
+  readonly aesLogit: number | null;
+  readonly emoLogits: Float32Array | null;
+  readonly aes: 0 | 1 | null;
+  readonly emo: number;
+}
+
+/** All batches of a loader through the network, in order. */
+export async function evaluateSplit(
+  inference: Inference,
+  loader: EvalLoader,
+  classes: number,
+  options: {
+    lambda: number;
+    onImage?: ((row: number, result: ImageResult) => void) | undefined;
+    onProgress?: ((done: number, total: number) => void) | undefined;
+  },
+): Promise<Metrics> {
+  const sum = new MetricsSum(options.lambda, classes);
+  let done = 0;
+  for await (const batch of loader.batches()) {
+    const logits = await inference.run(batch.images, batch.crops);
+    for (let i = 0; i < batch.count; i++) {
+      const result = {
+        aesLogit: logits.aes ? logits.aes[i]! : null,
+        emoLogits: logits.emo ? logits.emo.subarray(i * classes, (i + 1) * classes) : null,
+        ...labelsOf(batch, i),
+      };
+      sum.add(result);
+      options.onImage?.(batch.rows[i]!, result);
+    }
+    done += batch.count;
+    options.onProgress?.(done, loader.rows.length);
+    loader.recycle(batch);
+  }
+  return sum.result;
+}
+
+function labelsOf(batch: Batch, i: number): { aes: 0 | 1 | null; emo: number } {
+  const aes = batch.aesMask[i] ? (batch.aesTarget[i] === 1 ? 1 : 0) : null;
+  return { aes, emo: batch.emoTarget[i]! };
+}
+
+function describeImage(sample: Sample, result: ImageResult, classes: readonly string[]): EvaluatedImage {
+  const { aesLogit, emoLogits, aes, emo } = result;
+  return {
+    path: sample.path,
+    aes_logit: aesLogit,
+    aes_prob: aesLogit === null ? null : sigmoid(aesLogit),
+    aes_true: aes === null ? null : aes === 1 ? "high" : "low",
+    emo_logits: emoLogits && [...emoLogits],
+    emotion: emoLogits && classes[largestIndex(emoLogits)]!,
+    emotion_true: emo < 0 ? null : classes[emo]!,
+  };
+}
+
+/** A network built for a checkpoint; `fill` writes the weights once its memory is allocated. */
+export interface LoadedNetwork {
+  readonly network: Network;
+  readonly info: CheckpointInfo;
+  readonly fill: () => void;
+}
+
+/** @throws Error naming the file and what is missing, foreign or of another shape in it. */
+export async function loadNetwork(
+  path: string,
+  overrides: Pick<EvaluateOptions, "imageSize" | "resize" | "arch" | "classes"> = {},
+): Promise<LoadedNetwork> {
+  const { metadata, tensors } = parseSafetensors(await readFile(path));
+  const said = describeCheckpoint(path, metadata, tensors);
+  const { preprocessing } = said;
+  const classes = overrides.classes ? emotionClasses([], overrides.classes) : said.architecture.classes;
+  const { arch, ...rest } = said.architecture;
+  const info: CheckpointInfo = {
+    ...said,
+    architecture: createArchitecture(overrides.arch ?? arch, classes, rest),
+    preprocessing: {
+      ...preprocessing,
+      imageSize: overrides.imageSize ?? preprocessing.imageSize,
+      resize: overrides.resize ?? preprocessing.resize,
+    },
+  };
+  const network = createNetwork(info.architecture);
+  const wanted = network.parameters.fileShapes;
+  for (const [name, shape] of wanted) {
+    const found = tensors.get(name);
+    if (!found) throw new Error(`${path}: has no ${name}, which ${info.architecture.arch} needs`);
+    if (String(found.shape) !== String(shape)) {
+      throw new Error(`${path}: ${name} has shape [${found.shape}], ${info.architecture.arch} needs [${shape}]`);
+    }
+  }
+  const own = new Map([...tensors].filter(([name]) => wanted.has(name)));
+  return { network, info, fill: () => network.parameters.write(own) };
+}
+

@@ -1,0 +1,177 @@
+/** From a configuration to what a run works with: data, network, start values. Node only. */
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { parseSafetensors, type Slice, type TensorData } from "../../nn/index.ts";
+import { type Architecture, createArchitecture, streamsOf, tasksOf } from "../architecture.ts";
+import { checkpointMetadata, readClasses } from "../checkpoint.ts";
+import { configSha256 } from "../config.ts";
+import { emotionClasses } from "../data/classes.ts";
+import { EvalLoader } from "../data/eval-loader.ts";
+import { FileImages } from "../data/image-source.ts";
+import { type Manifest, readManifest } from "../data/manifest.ts";
+import { fillableBatchSize, TrainLoader, type TrainLoaderOptions } from "../data/train-loader.ts";
+import { formatInitReport, type InitFlag, type InitSource, loadedValues, planInitialization } from "../initialize.ts";
+import { createNetwork, type Network } from "../model.ts";
+import { defaultPreprocessing, type Preprocessing } from "../preprocessing.ts";
+import { checkTrainConfig, type TrainConfig } from "./config.ts";
+import { frozenBy } from "./freeze.ts";
+import type { StepOptions } from "./step.ts";
+
+export interface RunSetup {
+  readonly config: TrainConfig;
+  readonly manifest: Manifest;
+  readonly architecture: Architecture;
+  readonly network: Network;
+  readonly preprocessing: Preprocessing;
+  readonly images: FileImages;
+  readonly step: StepOptions;
+  readonly configSha256: string;
+  /** Where a path of the configuration is. */
+  readonly locate: (path: string) => string;
+}
+
+/**
+ * Reads the manifest and builds the network; allocates nothing on a device.
+ *
+ * @param folder What the configuration's paths are relative to, where that is not the current folder.
+ * @throws Error naming the flag or the file that is wrong.
+ */
+export async function setUp(config: TrainConfig, workers: number | undefined, folder?: string): Promise<RunSetup> {
+  checkTrainConfig(config);
+  const locate = (path: string) => (folder === undefined ? path : resolve(folder, path));
+  const manifest = await readManifest(locate(config.data));
+  const classes = emotionClasses(
+    manifest.samples.map(({ emotion }) => emotion),
+    config.classes ?? undefined,
+  );
+  const { depth, baseChannels, baseWidth, fusionPoints, fusionGranularity, detachShared } = config;
+  const architecture = createArchitecture(config.arch, classes, {
+    depth,
+    baseChannels,
+    fusionPoints,
+    fusionGranularity,
+    detachShared,
+    ...(baseWidth === null ? {} : { baseWidth }),
+  });
+  const network = createNetwork(architecture);
+  const { imageSize, resize, batchSize, lambda, momentum, weightDecay } = config;
+  const preprocessing = { ...defaultPreprocessing, imageSize, resize };
+  const images = new FileImages(manifest.samples, { imageSize, resize });
+  const loader = loaderOptions({ config, manifest, architecture, images }, workers);
+  // A set smaller than a batch is one batch an epoch; the step is planned for what there is.
+  const samples = Math.min(batchSize, await fillableBatchSize(loader));
+  const isFrozen = frozenBy(
+    config.freeze,
+    network.parameters.trainable.map(({ name }) => name),
+  );
+  const step: StepOptions = {
+    batchSize: samples,
+    microBatch: samples === batchSize ? (config.microBatch ?? samples) : samples,
+    decodedSize: images.decodedSize,
+    preprocessing,
+    lambda,
+    momentum,
+    weightDecay,
+    frozen: ({ name }: Slice) => isFrozen(name),
+  };
+  const sha256 = configSha256({ ...config });
+  return { config, manifest, architecture, network, preprocessing, images, step, configSha256: sha256, locate };
+}
+
+type LoaderParts = Pick<RunSetup, "config" | "manifest" | "architecture" | "images">;
+
+function loaderOptions(
+  { config, manifest, architecture, images }: LoaderParts,
+  workers: number | undefined,
+): TrainLoaderOptions {
+  const { batchSize, seed, shuffle, augment, strict } = config;
+  return {
+    samples: manifest.samples,
+    classes: architecture.classes,
+    images,
+    batchSize,
+    seed,
+    shuffle,
+    augment,
+    strict,
+    tasks: tasksOf(architecture.arch),
+    ...(workers === undefined ? {} : { workers }),
+  };
+}
+
+/** The training batches of a run. */
+export function trainLoader(
+  setup: RunSetup,
+  workers: number | undefined,
+  onDamaged: (path: string, reason: string) => void,
+): TrainLoader {
+  return new TrainLoader({
+    ...loaderOptions(setup, workers),
+    batchSize: setup.step.batchSize,
+    lastEpoch: setup.config.epochs - 1,
+    onDamaged: ({ path, reason }) => onDamaged(path, reason),
+  });
+}
+
+/** The validation batches of a run, or null without a validation split. */
+export function validationLoader(
+  setup: RunSetup,
+  workers: number | undefined,
+  onDamaged: (path: string, reason: string) => void,
+): EvalLoader | null {
+  if (!setup.manifest.samples.some(({ split }) => split === "val")) return null;
+  return new EvalLoader({
+    ...loaderOptions(setup, workers),
+    batchSize: setup.step.microBatch,
+    split: "val",
+    onDamaged: ({ path, reason }) => onDamaged(path, reason),
+  });
+}
+
+/**
+ * The network's start values: drawn from the seed, then whatever `--init` and its like load over them.
+ * @throws Error for files that do not fit; see planInitialization.
+ */
+export async function startValues(
+  { config, network, architecture, locate }: RunSetup,
+  onMessage: (line: string) => void,
+): Promise<Map<string, TensorData>> {
+  const values = network.parameters.initialValues(config.seed);
+  const flags: [InitFlag, string | null][] = [
+    ["--init", config.init],
+    ["--init-a", config.initA],
+    ["--init-s", config.initS],
+    ["--init-e", config.initE],
+  ];
+  const sources: InitSource[] = [];
+  for (const [flag, path] of flags) {
+    if (path === null) continue;
+    const { metadata, tensors } = parseSafetensors(await readFile(locate(path)));
+    sources.push({ flag, path, tensors, classes: readClasses(path, metadata, tensors) });
+  }
+  if (sources.length === 0) return values;
+  const target = {
+    tensors: network.parameters.fileShapes,
+    streams: streamsOf(architecture.arch),
+    classes: architecture.classes,
+  };
+  const { loads, report } = planInitialization(target, sources, config.initStrict);
+  for (const [name, load] of loads) {
+    const { shape, data } = values.get(name)!;
+    values.set(name, { shape, data: loadedValues(load, data) });
+  }
+  onMessage(formatInitReport(report, target, sources));
+  return values;
+}
+
+/** The metadata of the run's checkpoint after `step` updates. */
+export function metadataAt(setup: RunSetup, step: number): Record<string, string> {
+  const { architecture, preprocessing, manifest } = setup;
+  return checkpointMetadata({
+    architecture,
+    preprocessing,
+    step,
+    configSha256: setup.configSha256,
+    dataSha256: manifest.sha256,
+  });
+}
