@@ -54,10 +54,21 @@ const statisticsKernel = defineKernel({
     partials[at + 1u] = max(squares - offset * offset, vec4f());`),
 });
 
+/**
+ * What the other kernels need to know of a channel, four rows [4, streams, channels]: mean, 1/√(var + eps),
+ * weight/√(var + eps), bias. One tensor rather than four keeps every kernel within eight bindings.
+ */
+const storeStatistics = /* wgsl */ `
+    let invStd = 1.0 / sqrt(variance + params.eps);
+    statistics[i] = mean;
+    statistics[count + i] = invStd;
+    statistics[2u * count + i] = invStd * weight[i];
+    statistics[3u * count + i] = bias[i];`;
+
 /** Merges the blocks in their order (Chan, Golub and LeVeque), in means and variances rather than sums. */
 const mergeStatisticsKernel = defineKernel({
   name: "batch_norm_merge_statistics",
-  inputs: { partials: "vec4f" },
+  inputs: { partials: "vec4f", weight: "vec4f", bias: "vec4f" },
   outputs: { statistics: "vec4f", batchMean: "vec4f", batchVar: "vec4f" },
   params: { ...rowParams, eps: "f32" },
   wgsl: `
@@ -79,32 +90,34 @@ fn run(group: u32, lane: u32) {
       variance = variance * (1.0 - share) + partials[at + 1u] * share + delta * (delta * (share * (1.0 - share)));
       n += added;
     }
-    statistics[i] = mean;
-    statistics[count + i] = 1.0 / sqrt(variance + params.eps);
+    ${storeStatistics}
     batchMean[i] = mean;
     batchVar[i] = variance * (n / max(n - 1.0, 1.0));
   }
 }`,
 });
 
+/** Rows of the statistics of a channel. */
+export const statisticsRows = 4;
+
 /**
- * statistics [2, streams, channels] = mean and 1/√(var + eps) of the batch; batchMean and batchVar (with n − 1, as the
+ * statistics [4, streams, channels] of the batch, with the weight and bias of the norm; batchMean and batchVar (with n − 1, as the
  * running variance takes it) [streams, channels]. `partials` holds 2 · blocks vec4f for each of streams · channels4.
  */
 export function batchStatistics<T>(
   shape: RowShape,
   eps: number,
-  t: { x: T; partials: T; statistics: T; batchMean: T; batchVar: T },
+  t: { x: T; weight: T; bias: T; partials: T; statistics: T; batchMean: T; batchVar: T },
 ): Dispatch<T>[] {
   const { params, groupsPerStream } = planSum(shape);
-  const { x, partials, statistics, batchMean, batchVar } = t;
+  const { x, weight, bias, partials, statistics, batchMean, batchVar } = t;
   return [
     dispatch(statisticsKernel, { x, partials }, params, groupsPerStream * shape.streams, {
       streams: { count: shape.streams, bindings: ["x"] },
     }),
     dispatch(
       mergeStatisticsKernel,
-      { partials, statistics, batchMean, batchVar },
+      { partials, weight, bias, statistics, batchMean, batchVar },
       { ...params, eps },
       divideUp(shape.streams * shape.channels4, 64),
     ),
@@ -113,15 +126,17 @@ export function batchStatistics<T>(
 
 const runningKernel = defineKernel({
   name: "batch_norm_running_statistics",
-  inputs: { runningMean: "vec4f", runningVar: "vec4f" },
+  inputs: { runningMean: "vec4f", runningVar: "vec4f", weight: "vec4f", bias: "vec4f" },
   outputs: { statistics: "vec4f" },
-  params: { size: "u32", eps: "f32" },
+  params: { count: "u32", eps: "f32" },
   wgsl: `
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
-  if (i < params.size) {
-    statistics[i] = runningMean[i];
-    statistics[params.size + i] = 1.0 / sqrt(runningVar[i] + params.eps);
+  let count = params.count;
+  if (i < count) {
+    let mean = runningMean[i];
+    let variance = runningVar[i];
+    ${storeStatistics}
   }
 }`,
 });
@@ -130,10 +145,10 @@ fn run(group: u32, lane: u32) {
 export function runningStatistics<T>(
   shape: RowShape,
   eps: number,
-  t: { runningMean: T; runningVar: T; statistics: T },
+  t: { runningMean: T; runningVar: T; weight: T; bias: T; statistics: T },
 ): Dispatch<T> {
-  const size = shape.streams * shape.channels4;
-  return dispatch(runningKernel, t, { size, eps }, divideUp(size, 64));
+  const count = shape.streams * shape.channels4;
+  return dispatch(runningKernel, t, { count, eps }, divideUp(count, 64));
 }
 
 /** Partial sums that the kernels of a batch norm need, in vec4f: forward and backward alike. */
@@ -161,13 +176,14 @@ function variant(name: string, { residual, relu, fusion }: Epilogue, make: (name
   return kernel;
 }
 
-/** Declares the constants of a stream's channel; `g` names them and is the stream. */
+/** Declares the constants of a stream's channel; `g` names them. */
 const loadChannel = (g: string, stream: string) => `
+    let row${g} = params.streams * params.channels4;
     let c${g} = ${stream} * params.channels4 + channel;
     let mean${g} = statistics[c${g}];
-    let invStd${g} = statistics[params.streams * params.channels4 + c${g}];
-    let scale${g} = invStd${g} * weight[c${g}];
-    let shift${g} = bias[c${g}];`;
+    let invStd${g} = statistics[row${g} + c${g}];
+    let scale${g} = statistics[2u * row${g} + c${g}];
+    let shift${g} = statistics[3u * row${g} + c${g}];`;
 
 /** Declares f<g>, the activation at index i of stream g. */
 const activation = ({ residual, relu }: Epilogue, g: string, i: string) => {
@@ -185,8 +201,6 @@ function applyKernel(epilogue: Epilogue): Kernel {
       inputs: {
         x: "vec4f",
         statistics: "vec4f",
-        weight: "vec4f",
-        bias: "vec4f",
         ...(residual ? { residual: "vec4f" } : {}),
         ...(fusion ? { fusion: "vec4f" } : {}),
       } as const,
@@ -225,16 +239,18 @@ ${unroll(
 export interface NormTensors<T> {
   readonly x: T;
   readonly statistics: T;
-  readonly weight: T;
-  readonly bias: T;
   readonly residual?: T | undefined;
   readonly fusion?: T | undefined;
 }
 
-/** Only the bindings that the kernel has. */
+/** Only the bindings that the kernel has. @throws Error for one that is missing. */
 function bind<T>(kernel: Kernel, tensors: Record<string, T | undefined>): Record<string, T> {
   return Object.fromEntries(
-    [...Object.keys(kernel.inputs), ...Object.keys(kernel.outputs)].map((name) => [name, tensors[name] as T]),
+    [...Object.keys(kernel.inputs), ...Object.keys(kernel.outputs)].map((name) => {
+      const tensor = tensors[name];
+      if (tensor === undefined) throw new Error(`${kernel.name}: no tensor for ${name}`);
+      return [name, tensor];
+    }),
   );
 }
 
@@ -277,7 +293,6 @@ function sumsKernel(epilogue: Epilogue): Kernel {
       partials[at + 1u] = sumDzX${g};
     }`;
   const mask = (d: string, positive: string) => (relu ? `select(vec4f(), ${d}, ${positive} > vec4f())` : d);
-  const needsChannels = fusion || (relu && !residual);
   return variant("batch_norm_backward_sums", epilogue, (name) =>
     defineKernel({
       name,
@@ -285,7 +300,6 @@ function sumsKernel(epilogue: Epilogue): Kernel {
         dy: "vec4f",
         x: "vec4f",
         statistics: "vec4f",
-        ...(needsChannels ? { weight: "vec4f", bias: "vec4f" } : {}),
         ...(residual && fusion ? { residual: "vec4f" } : {}),
         ...(residual && relu && !fusion ? { y: "vec4f" } : {}),
         ...(fusion ? { fusion: "vec4f" } : {}),
@@ -308,7 +322,7 @@ function sumsKernel(epilogue: Epilogue): Kernel {
     ${unroll(3, (g) => storeSums(`${g}`, `${g}u`))}`,
             { allStreams: true },
           )
-        : forThread(`${needsChannels ? loadChannel("", "(params.firstStream + stream)") : loadStatistics}
+        : forThread(`${loadChannel("", "(params.firstStream + stream)")}
     let end = (stream + 1u) * params.streamSize;
     ${declareSums("")}
     for (var i = stream * params.streamSize + thread; i < end; i += params.threads) {
@@ -319,10 +333,6 @@ function sumsKernel(epilogue: Epilogue): Kernel {
     }),
   );
 }
-
-const loadStatistics = `
-    let mean = statistics[(params.firstStream + stream) * params.channels4 + channel];
-    let invStd = statistics[(params.streams + params.firstStream + stream) * params.channels4 + channel];`;
 
 const mergeSumsKernel = defineKernel({
   name: "batch_norm_merge_sums",
@@ -359,18 +369,14 @@ function inputGradientKernel(epilogue: Epilogue): Kernel {
         [stored ? "dz" : "dy"]: "vec4f",
         x: "vec4f",
         statistics: "vec4f",
-        weight: "vec4f",
-        ...(again ? { bias: "vec4f" } : {}),
         dBias: "vec4f",
         dWeight: "vec4f",
       } as const,
       outputs: { dx: "vec4f" },
       params: { ...rowParams, batchShare: "f32" },
-      wgsl: forThread(`${again ? loadChannel("", "(params.firstStream + stream)") : loadStatistics}
-    let c_ = (params.firstStream + stream) * params.channels4 + channel;
-    let meanDz = dBias[c_] * params.batchShare;
-    let meanDzX = dWeight[c_] * params.batchShare;
-    let factor = invStd * weight[c_];
+      wgsl: forThread(`${loadChannel("", "(params.firstStream + stream)")}
+    let meanDz = dBias[c] * params.batchShare;
+    let meanDzX = dWeight[c] * params.batchShare;
     let end = (stream + 1u) * params.streamSize;
 ${unroll(
   rowsPerLane,
@@ -378,7 +384,7 @@ ${unroll(
       let i = stream * params.streamSize + thread + ${q}u * params.threads;
       if (i < end) {
         ${again ? `${activation(epilogue, "", "i")} let d_ = select(vec4f(), dy[i], f > vec4f());` : `let d_ = ${stored ? "dz" : "dy"}[i];`}
-        dx[i] = factor * (d_ - meanDz - (x[i] - mean) * invStd * meanDzX);
+        dx[i] = scale * (d_ - meanDz - (x[i] - mean) * invStd * meanDzX);
       }
     }`,
 )}`),

@@ -231,6 +231,9 @@ const weightGradient: GemmProblem = {
   store: (row, column, value) => `dWeight[wBase + ${row} * params.cOut4 + ${column}] = ${value};`,
 };
 
+/** The three products of a convolution. */
+export const gemmProblems: readonly GemmProblem[] = [forward, inputGradient, weightGradient];
+
 /** y = x ⋆ weight. */
 export function conv2dForward<T>(tile: GemmTile, s: Conv2dShape, t: { x: T; weight: T; y: T }): Dispatch<T> {
   const rows = s.batch * s.outHeight * s.outWidth;

@@ -42,6 +42,8 @@ export class Device {
   readonly platform: Platform;
   /** Lanes of a subgroup where the adapter has just one size, else null. */
   readonly subgroupSize: number | null;
+  /** "shared" takes the matrix product that every adapter can run, whatever the table says is fastest. */
+  gemmStrategy: "auto" | "shared" = "auto";
   #pipelines = new Map<string, Promise<CompiledKernel>>();
   #failure: GpuError | null = null;
   #allocated = 0;

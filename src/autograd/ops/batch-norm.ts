@@ -6,6 +6,7 @@ import {
   batchStatistics,
   type Epilogue,
   runningStatistics,
+  statisticsRows,
 } from "../../kernels/batch-norm.ts";
 import type { RowShape } from "../../kernels/rows.ts";
 import { type Tape, tapeOf } from "../tape.ts";
@@ -49,7 +50,7 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
     relu,
     fusion: fusion ? fusionOptions(x, fusion) : null,
   };
-  const statistics = tape.empty("statistics", [2, ...weight.shape]);
+  const statistics = tape.empty("statistics", [statisticsRows, ...weight.shape]);
   const partialsShape = [4 * batchNormPartials(shape)];
 
   const inputs = [x, weight, bias, residual ?? x, fusion?.weights ?? x] as const;
@@ -63,14 +64,12 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
         const batch = (t: Tensor) => (t instanceof RunningStatistic ? t.batch : tape.empty("batch statistic", t.shape));
         const [batchMean, batchVar] = [batch(runningMean), batch(runningVar)];
         const partials = tape.empty("statistics of blocks", partialsShape);
-        tape.push(...batchStatistics(shape, eps, { x, partials, statistics, batchMean, batchVar }));
+        tape.push(...batchStatistics(shape, eps, { x, weight, bias, partials, statistics, batchMean, batchVar }));
       } else {
         const { runningMean, runningVar } = norm;
-        tape.push(runningStatistics(shape, eps, { runningMean, runningVar, statistics }));
+        tape.push(runningStatistics(shape, eps, { runningMean, runningVar, weight, bias, statistics }));
       }
-      tape.push(
-        batchNormForward(shape, epilogue, { x, statistics, weight, bias, residual, fusion: fusion?.weights, y }),
-      );
+      tape.push(batchNormForward(shape, epilogue, { x, statistics, residual, fusion: fusion?.weights, y }));
     },
     (dy) => {
       const stored = residual || fusion;
@@ -79,8 +78,6 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
         y,
         x,
         statistics,
-        weight,
-        bias,
         residual,
         fusion: fusion?.weights,
         partials: tape.empty("sums of blocks", partialsShape),

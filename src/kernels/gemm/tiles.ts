@@ -3,7 +3,7 @@ import type { Device } from "../device.ts";
 import { divideUp } from "../kernel.ts";
 import type { GemmTile } from "./core.ts";
 
-const sharedTile: GemmTile = {
+export const sharedTile: GemmTile = {
   strategy: "shared",
   rows: 64,
   columns: 64,
@@ -25,6 +25,7 @@ const heights = [
  */
 export function chooseTile(device: Device, rows: number, aVector: "k" | "rows"): GemmTile {
   const lanes = device.subgroupSize;
+  if (device.gemmStrategy === "shared") return sharedTile;
   switch (device.platform.kind) {
     case "lavapipe": {
       if (lanes !== 8) return sharedTile;
@@ -46,3 +47,12 @@ export function chooseTile(device: Device, rows: number, aVector: "k" | "rows"):
 export function parallelism(device: Device): number {
   return device.platform.kind === "gpu" || device.platform.kind === "browser" ? 1024 : 16;
 }
+
+/** Every tile that the table can give, for the check that all of them compile. */
+export const tileTable: readonly GemmTile[] = [
+  sharedTile,
+  ...heights.map(
+    ({ rows }): GemmTile => ({ strategy: "subgroup", lanes: 8, rows, columnVectors: 1, order: "accumulator" }),
+  ),
+  { strategy: "subgroup", lanes: 4, rows: 16, columnVectors: 2, order: "k" },
+];

@@ -1,0 +1,38 @@
+/** Dawn's null backend runs nothing but compiles everything: proof for adapters that are not at hand. */
+import { describe, expect, it } from "vitest";
+import { createArchitecture } from "../../src/aenet/architecture.ts";
+import { createNetwork } from "../../src/aenet/model.ts";
+import { defaultPreprocessing } from "../../src/aenet/preprocessing.ts";
+import { TrainingStep } from "../../src/aenet/training/step.ts";
+import { gemmProblems } from "../../src/kernels/conv2d.ts";
+import { gemm } from "../../src/kernels/gemm/core.ts";
+import { tileTable } from "../../src/kernels/gemm/tiles.ts";
+import { openNullDevice } from "../../src/node/index.ts";
+
+const device = await openNullDevice();
+
+describe("every matrix product compiles with every tile", () => {
+  for (const problem of gemmProblems) {
+    it.each(tileTable.map((tile) => [JSON.stringify(tile), tile] as const))(`${problem.name} %s`, async (_, tile) => {
+      await expect(device.compile(gemm(problem, tile))).resolves.toBeDefined();
+    });
+  }
+});
+
+it("every kernel of AENet's training step compiles, by scalar and by channel", async () => {
+  for (const fusionGranularity of ["scalar", "channel"] as const) {
+    const network = createNetwork(createArchitecture("aenet", ["a", "b"], { depth: [1, 1, 1, 1], fusionGranularity }));
+    const { dispatches } = TrainingStep.plan(device, network, {
+      batchSize: 2,
+      microBatch: 1,
+      decodedSize: 64,
+      preprocessing: { ...defaultPreprocessing, imageSize: 56 },
+      lambda: 0.25,
+      momentum: 0.9,
+      weightDecay: 1e-4,
+    });
+    const kernels = new Set(dispatches.map(({ kernel }) => kernel));
+    expect(kernels.size).toBeGreaterThan(25);
+    for (const kernel of kernels) await expect(device.compile(kernel)).resolves.toBeDefined();
+  }
+});

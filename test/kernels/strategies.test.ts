@@ -1,0 +1,14 @@
+import { expect, it } from "vitest";
+import { openDevice, parseAdapterChoice } from "../../src/node/index.ts";
+import { cases } from "../ops/cases.ts";
+import { checkCase } from "../ops/check.ts";
+
+// The strategy for adapters that the table does not know has to be right on the adapter at hand too.
+const device = await openDevice({ adapter: parseAdapterChoice(process.env.AENET_ADAPTER || "auto") });
+device.gemmStrategy = "shared";
+
+const products = cases.filter(({ op }) => op === "conv2d" || op === "linear");
+
+it.each(products.map((opCase) => [opCase.name, opCase] as const))("shared tiles: %s", async (_, opCase) => {
+  expect(await checkCase(device, opCase)).toEqual([]);
+});
