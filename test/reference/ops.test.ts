@@ -100,20 +100,19 @@ describe("batchNorm", () => {
 
 describe("fuse", () => {
   it("is Eq. 2", () => {
-    const [alphaP, alphaS, betaP, betaS] = [0.9, 0.1, 0.8, 0.2].map((value) => ndarray([1], [value]));
-    const y = fuse(ndarray([3, 1, 1, 1, 1], [1, 10, 100]), { alphaP, alphaS, betaP, betaS });
+    const weights = ndarray([4, 1], [0.9, 0.1, 0.8, 0.2]);
+    const y = fuse(ndarray([3, 1, 1, 1, 1], [1, 10, 100]), { weights });
     [0.9 * 1 + 0.1 * 10, 10, 0.2 * 10 + 0.8 * 100].forEach((value, i) => {
       expect(y.data[i]).toBeCloseTo(value, 14);
     });
   });
 
   it("weighs by channel, and takes a shared stream held elsewhere", () => {
-    const weights = { alphaP: [1, 2], alphaS: [3, 4], betaP: [5, 6], betaS: [7, 8] };
-    const [alphaP, alphaS, betaP, betaS] = Object.values(weights).map((values) => ndarray([2], values));
+    const weights = ndarray([4, 2], [1, 2, 3, 4, 5, 6, 7, 8]);
     const x = ndarray([3, 1, 1, 1, 2], [1, 1, 10, 10, 100, 100]);
     const shared = ndarray(x.shape, [0, 0, 1, 1, 0, 0]);
-    expect(list(fuse(x, { alphaP, alphaS, betaP, betaS }))).toEqual([31, 42, 10, 10, 570, 680]);
-    expect(list(fuse(x, { alphaP, alphaS, betaP, betaS }, { shared }))).toEqual([4, 6, 10, 10, 507, 608]);
+    expect(list(fuse(x, { weights }))).toEqual([31, 42, 10, 10, 570, 680]);
+    expect(list(fuse(x, { weights, shared }))).toEqual([4, 6, 10, 10, 507, 608]);
   });
 });
 

@@ -19,6 +19,8 @@ export function conv2d(x: NdArray, weight: NdArray, options: { stride: number; p
   const outHeight = outLength(height, kernelHeight, stride, padding);
   const outWidth = outLength(width, kernelWidth, stride, padding);
   const y = ndarray([streams, batch, outHeight, outWidth, outChannels]);
+  // Most of a gradient check's time is spent on these three.
+  const [xData, weightData, yData] = [x.data, weight.data, y.data];
   let to = 0;
   for (let g = 0; g < streams; g++) {
     for (let n = 0; n < batch; n++) {
@@ -34,10 +36,9 @@ export function conv2d(x: NdArray, weight: NdArray, options: { stride: number; p
               const xFrom = ((image * height + row) * width + column) * inChannels;
               const weightFrom = ((g * kernelHeight + ky) * kernelWidth + kx) * inChannels * outChannels;
               for (let c = 0; c < inChannels; c++) {
-                const value = x.data[xFrom + c];
-                for (let o = 0; o < outChannels; o++) {
-                  y.data[to + o] += value * weight.data[weightFrom + c * outChannels + o];
-                }
+                const value = xData[xFrom + c];
+                const from = weightFrom + c * outChannels;
+                for (let o = 0; o < outChannels; o++) yData[to + o] += value * weightData[from + o];
               }
             }
           }

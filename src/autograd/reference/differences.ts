@@ -5,24 +5,29 @@
 import { Random } from "../../random.ts";
 import { type NdArray, ndarray } from "./ndarray.ts";
 
-/** How far x ± step may bend away from a straight line, against the largest slope, before it counts as a kink. */
-const KINK = 1e-4;
+/** How far the slopes ahead and behind may differ, relative to the slope, before what lies between counts as a kink. */
+const KINK = 5e-5;
 
-export interface Differences {
-  /** The derivatives, one an element or one a direction. */
-  values: Float64Array;
-  /** How many of them were taken across a kink (a ReLU's zero, a tie in a max pool) and so mean nothing. */
-  kinks: number;
+interface Slope {
+  ahead: number;
+  behind: number;
+  central: number;
 }
 
 /**
  * ∂f/∂x for every element: (f(x + step) − f(x − step)) / 2 step.
  *
  * @param f a scalar function; x is changed in place between its calls and restored
+ * @returns the derivatives, and how many of them were taken across a kink (a ReLU's zero, a tie in a max pool) and so
+ * mean nothing
  */
-export function centralDifferences(f: (x: NdArray) => number, x: NdArray, step = 1e-6): Differences {
+export function centralDifferences(
+  f: (x: NdArray) => number,
+  x: NdArray,
+  step = 1e-6,
+): { gradient: Float64Array; kinks: number } {
   const at = f(x);
-  const slopes = Array.from(x.data, (value, i) => {
+  const slopes = Array.from(x.data, (value, i): Slope => {
     // The step taken is the one that survives rounding.
     const [high, low] = [value + step, value - step];
     x.data[i] = high;
@@ -36,44 +41,58 @@ export function centralDifferences(f: (x: NdArray) => number, x: NdArray, step =
       central: (above - below) / (high - low),
     };
   });
-  return summarise(slopes);
+  const largest = slopes.reduce((maximum, { central }) => Math.max(maximum, Math.abs(central)), 0);
+  return {
+    gradient: Float64Array.from(slopes, ({ central }) => central),
+    kinks: slopes.filter((slope) => isKink(slope, largest)).length,
+  };
 }
 
-/** A direction of independent random signs, x's size: E⟨e, d⟩² = ‖e‖² for any e. */
-export function randomDirection(size: number, seed: number): Float64Array {
-  const random = new Random(seed, "direction");
-  return Float64Array.from({ length: size }, () => (random.float() < 0.5 ? -1 : 1));
+function isKink({ ahead, behind }: Slope, scale: number): boolean {
+  return Math.abs(ahead - behind) > KINK * scale;
 }
 
-/** ⟨∂f/∂x, d⟩ for every direction d: (f(x + step · d) − f(x − step · d)) / 2 step. */
+export interface DirectionalDifferences {
+  /** Vectors of x's size whose elements are independent random signs: E⟨e, d⟩² = ‖e‖² for any e. */
+  directions: Float64Array[];
+  /** ⟨∂f/∂x, d⟩ for every direction d. */
+  slopes: Float64Array;
+  /** How many directions crossed a kink within a step and were replaced. */
+  redrawn: number;
+}
+
+/**
+ * The slopes of f along seeded random directions: (f(x + step · d) − f(x − step · d)) / 2 step.
+ *
+ * @throws Error if more directions cross a kink than three times those asked for
+ */
 export function directionalDifferences(
   f: (x: NdArray) => number,
   x: NdArray,
-  directions: readonly Float64Array[],
-  step = 1e-6,
-): Differences {
+  { count, seed = 0, step = 1e-7 }: { count: number; seed?: number; step?: number },
+): DirectionalDifferences {
   const at = f(x);
-  const moved = (direction: Float64Array, by: number): number =>
-    f(
-      ndarray(
-        x.shape,
-        x.data.map((value, i) => value + by * direction[i]),
-      ),
-    );
-  return summarise(
-    directions.map((direction) => {
-      const [above, below] = [moved(direction, step), moved(direction, -step)];
-      return { ahead: (above - at) / step, behind: (at - below) / step, central: (above - below) / (2 * step) };
-    }),
-  );
-}
-
-function summarise(slopes: { ahead: number; behind: number; central: number }[]): Differences {
-  const largest = slopes.reduce((maximum, { central }) => Math.max(maximum, Math.abs(central)), 0);
-  return {
-    values: Float64Array.from(slopes, ({ central }) => central),
-    kinks: slopes.filter(({ ahead, behind }) => Math.abs(ahead - behind) > KINK * largest).length,
-  };
+  const directions: Float64Array[] = [];
+  const slopes: number[] = [];
+  let redrawn = 0;
+  while (directions.length < count) {
+    const random = new Random(seed, "direction", directions.length + redrawn);
+    const direction = x.data.map(() => (random.float() < 0.5 ? -1 : 1));
+    const along = (distance: number): number => {
+      const moved = x.data.map((value, i) => value + distance * direction[i]);
+      return f(ndarray(x.shape, moved));
+    };
+    const [above, below] = [along(step), along(-step)];
+    const slope = { ahead: (above - at) / step, behind: (at - below) / step, central: (above - below) / (2 * step) };
+    if (isKink(slope, Math.max(Math.abs(slope.ahead), Math.abs(slope.behind)))) {
+      if (++redrawn > 3 * count)
+        throw new Error(`differences: ${redrawn} directions cross a kink; the step is too long`);
+      continue;
+    }
+    directions.push(direction);
+    slopes.push(slope.central);
+  }
+  return { directions, slopes: Float64Array.from(slopes), redrawn };
 }
 
 /**
@@ -101,12 +120,11 @@ export function relativeError(values: ArrayLike<number>, reference: ArrayLike<nu
 
 /**
  * An estimate of a gradient's relative error from its slopes along random directions, without every element's
- * difference: √(mean (⟨gradient, d⟩ − slope)²) / √(mean slope²), both means estimating squared norms.
+ * difference: √(Σ (⟨gradient, d⟩ − slope)²) / √(Σ slope²), where both sums estimate squared norms.
  */
 export function directionalError(
   gradient: ArrayLike<number>,
-  directions: readonly Float64Array[],
-  slopes: ArrayLike<number>,
+  { directions, slopes }: Pick<DirectionalDifferences, "directions" | "slopes">,
 ): number {
   const projected = directions.map((direction) => direction.reduce((sum, sign, i) => sum + sign * gradient[i], 0));
   return relativeError(projected, slopes);

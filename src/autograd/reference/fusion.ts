@@ -1,39 +1,35 @@
-import { expectShape, type NdArray, ndarray } from "./ndarray.ts";
+import { type NdArray, ndarray } from "./ndarray.ts";
 
-/** The paper's scaling parameters, each [1] (one for all channels) or [C]. */
-export interface FusionWeights {
-  alphaP: NdArray;
-  alphaS: NdArray;
-  betaP: NdArray;
-  betaS: NdArray;
+export interface Fusion {
+  /** The paper's scaling parameters α_p, α_s, β_p, β_s, in this order: [4, 1] (one for all channels) or [4, C]. */
+  weights: NdArray;
+  /**
+   * The x whose f_s is mixed into f̃_a and f̃_e instead of x's own. Differences of a fusion that is detached from the
+   * shared stream hold it at the point where they are taken.
+   */
+  shared?: NdArray | undefined;
 }
 
 /**
  * The fusion layer, Eq. 2: from x [3, N, H, W, C], which is f_a, f_s, f_e, to
  * f̃_a = α_p · f_a + α_s · f_s,  f_s unchanged,  f̃_e = β_s · f_s + β_p · f_e.
- *
- * @param options.shared the x whose f_s is mixed into f̃_a and f̃_e instead of x's own. Differences of a fusion that
- * is detached from the shared stream hold it at the point where they are taken.
  */
-export function fuse(x: NdArray, weights: FusionWeights, options: { shared?: NdArray | undefined } = {}): NdArray {
-  const { shared = x } = options;
-  const { alphaP, alphaS, betaP, betaS } = weights;
+export function fuse(x: NdArray, { weights, shared = x }: Fusion): NdArray {
   const [streams, batch, height, width, channels] = x.shape;
+  const [rows, columns] = weights.shape;
   if (streams !== 3) throw new RangeError(`fuse: x has ${streams} streams, the fusion layer joins 3`);
-  expectShape("fuse", "shared", shared.shape, x.shape);
+  if (rows !== 4 || (columns !== 1 && columns !== channels)) {
+    throw new RangeError(`fuse: weights [${weights.shape.join(", ")}], expected [4, 1] or [4, ${channels}]`);
+  }
   const size = batch * height * width * channels;
   const y = ndarray(x.shape);
   for (let i = 0; i < size; i++) {
-    const c = i % channels;
+    const [alphaP, alphaS, betaP, betaS] = [0, 1, 2, 3].map((row) => weights.data[row * columns + (i % columns)]);
     const [fa, fs, fe] = [x.data[i], x.data[size + i], x.data[2 * size + i]];
     const mixed = shared.data[size + i];
-    y.data[i] = byChannel(alphaP, c) * fa + byChannel(alphaS, c) * mixed;
+    y.data[i] = alphaP * fa + alphaS * mixed;
     y.data[size + i] = fs;
-    y.data[2 * size + i] = byChannel(betaS, c) * mixed + byChannel(betaP, c) * fe;
+    y.data[2 * size + i] = betaS * mixed + betaP * fe;
   }
   return y;
-}
-
-function byChannel({ data }: NdArray, channel: number): number {
-  return data.length === 1 ? data[0] : data[channel];
 }

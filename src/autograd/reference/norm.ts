@@ -1,4 +1,4 @@
-import { type FusionWeights, fuse } from "./fusion.ts";
+import { type Fusion, fuse } from "./fusion.ts";
 import { expectShape, map, type NdArray, ndarray } from "./ndarray.ts";
 import { add, relu } from "./pointwise.ts";
 
@@ -17,7 +17,7 @@ export interface BatchNormOptions {
   residual?: NdArray | undefined;
   relu?: boolean | undefined;
   /** A fusion layer over the streams, last. */
-  fusion?: (FusionWeights & { shared?: NdArray | undefined }) | undefined;
+  fusion?: Fusion | undefined;
   /** Default 1e-5. */
   eps?: number | undefined;
 }
@@ -38,7 +38,7 @@ export function batchNorm(x: NdArray, parameters: BatchNormParameters, options: 
   });
   if (residual) y = add(y, residual);
   if (options.relu) y = relu(y);
-  return fusion ? fuse(y, fusion, { shared: fusion.shared }) : y;
+  return fusion ? fuse(y, fusion) : y;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { outLength } from "./conv.ts";
-import { type FusionWeights, fuse } from "./fusion.ts";
+import { type Fusion, fuse } from "./fusion.ts";
 import { type NdArray, ndarray } from "./ndarray.ts";
 
 export interface MaxPoolOptions {
@@ -7,7 +7,7 @@ export interface MaxPoolOptions {
   stride: number;
   padding: number;
   /** A fusion layer over the streams, after the pooling. */
-  fusion?: (FusionWeights & { shared?: NdArray | undefined }) | undefined;
+  fusion?: Fusion | undefined;
 }
 
 /** The largest value of each window of x [G, N, H, W, C] → [G, N, Ho, Wo, C]; outside the image is −∞. */
@@ -33,7 +33,7 @@ export function maxPool2d(x: NdArray, options: MaxPoolOptions): NdArray {
       }
     }
   }
-  return fusion ? fuse(y, fusion, { shared: fusion.shared }) : y;
+  return fusion ? fuse(y, fusion) : y;
 }
 
 /** The mean over space of x [G, N, H, W, C] → [G, N, C]. */

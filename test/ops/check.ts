@@ -1,0 +1,167 @@
+/** Runs a case of the op table on the GPU and holds everything it gives against the float64 reference. */
+import { type Program, Tape, Tensor } from "../../src/autograd/index.ts";
+import {
+  centralDifferences,
+  directionalDifferences,
+  directionalError,
+  type NdArray,
+  ndarray,
+  relativeError,
+} from "../../src/autograd/reference/index.ts";
+import type { Device } from "../../src/kernels/index.ts";
+import { Random } from "../../src/random.ts";
+import { drawInputs, isDifferentiated, type OpCase, type Values } from "./case.ts";
+
+/** The op's output and its gradients, by name: "y", "d(x)". */
+export type Results = Map<string, Float32Array>;
+
+interface Run {
+  results: Results;
+  /** What is wrong apart from the numbers: pads that are not zero, a replay that differs. */
+  faults: string[];
+}
+
+/** The float64 side of a case. */
+interface Expected {
+  inputs: Values;
+  y: NdArray;
+  /** Σ dy · y is what is differentiated. */
+  dy: NdArray;
+}
+
+/** Everything that is wrong with a case, in words; nothing if all is well. */
+export async function checkCase(device: Device, opCase: OpCase): Promise<string[]> {
+  const expected = drawExpected(opCase);
+  const { results, faults } = await runOnGpu(device, opCase, expected, { reuse: true, poison: false });
+  const apart = await runOnGpu(device, opCase, expected, { reuse: false, poison: true });
+  faults.push(...apart.faults.map((fault) => `without reuse, poisoned: ${fault}`));
+  for (const [name, values] of results) {
+    if (!sameBits(values, apart.results.get(name)!)) faults.push(`${name} differs without reuse, poisoned`);
+  }
+  return [...faults, ...compare(opCase, expected, results)];
+}
+
+/** The reference's output, and dy drawn for it. */
+export function drawExpected(opCase: OpCase): Expected {
+  const inputs = drawInputs(opCase);
+  const y = opCase.reference(inputs, inputs);
+  const random = new Random(0, opCase.name, "dy");
+  return {
+    inputs,
+    y,
+    dy: ndarray(
+      y.shape,
+      Float32Array.from(y.data, () => random.normal()),
+    ),
+  };
+}
+
+/** Errors beyond the case's tolerances. */
+export function compare(opCase: OpCase, { inputs, y, dy }: Expected, results: Results): string[] {
+  const { forward = 1e-5, gradient: backward = 1e-4 } = opCase.tolerance ?? {};
+  const faults: string[] = [];
+  const report = (name: string, error: number, tolerance: number): void => {
+    if (!(error <= tolerance)) faults.push(`${name}: relative error ${error.toExponential(2)} > ${tolerance}`);
+  };
+  report("y", relativeError(flushed(results.get("y")!), flushed(y.data)), forward);
+
+  for (const [name, spec] of Object.entries(opCase.inputs)) {
+    if (!isDifferentiated(spec)) continue;
+    const { step = 1e-6, differentiateAt = (x) => x } = spec;
+    const at = { ...inputs, [name]: differentiateAt(inputs[name]) };
+    const f = (x: NdArray): number => {
+      const output = opCase.reference({ ...at, [name]: x }, at);
+      return output.data.reduce((sum, value, i) => sum + value * dy.data[i], 0);
+    };
+    const x = ndarray(at[name].shape, at[name].data);
+    const gradient = flushed(results.get(`d(${name})`)!);
+    if (opCase.directions && x.data.length > opCase.directions) {
+      const differences = directionalDifferences(f, x, { count: opCase.directions, step: step / 10 });
+      report(`d(${name})`, directionalError(gradient, differences), backward);
+    } else {
+      const differences = centralDifferences(f, x, step);
+      if (differences.kinks > 0) faults.push(`d(${name}): ${differences.kinks} differences cross a kink`);
+      report(`d(${name})`, relativeError(gradient, flushed(differences.gradient)), backward);
+    }
+  }
+  return faults;
+}
+
+/** Runs the case twice in one program. */
+export async function runOnGpu(
+  device: Device,
+  opCase: OpCase,
+  { inputs, dy: dyValues }: Expected,
+  options: { reuse: boolean; poison: boolean },
+): Promise<Run> {
+  const tape = new Tape(device, { training: opCase.training ?? true });
+  const tensors = Object.fromEntries(
+    Object.entries(opCase.inputs).map(([name, spec]) => {
+      const { shape, dtype = "f32", layout } = spec;
+      const needsGrad = isDifferentiated(spec);
+      return [name, tape.input(name, shape, { dtype, needsGrad, ...(layout && { layout }) })];
+    }),
+  );
+  const y = opCase.record(tensors);
+  const shape = String(dyValues.shape);
+  if (String(y.shape) !== shape) throw new Error(`y has shape [${y.shape}], expected [${shape}]`);
+  const outputs = new Map([["y", y]]);
+  const differentiated = Object.keys(tensors).filter((name) => tensors[name].needsGrad);
+  const dy = differentiated.length > 0 ? tape.input("dy", y.shape) : null;
+  if (dy) tape.backward(y, dy);
+  const faults: string[] = [];
+  for (const name of differentiated) {
+    const gradient = tape.gradient(tensors[name]);
+    if (gradient) outputs.set(`d(${name})`, gradient);
+    else faults.push(`d(${name}) is missing`);
+  }
+  const program = await tape.compile([...outputs.values()], options);
+  try {
+    for (const [name, tensor] of Object.entries(tensors)) program.write(tensor, inputs[name].data);
+    if (dy) program.write(dy, dyValues.data);
+    program.run();
+    const results: Results = new Map();
+    for (const [name, tensor] of outputs) {
+      results.set(name, await program.read(tensor));
+      if (await hasDirtyPads(program, tensor)) faults.push(`${name} has pads that are not zero`);
+    }
+    program.run();
+    for (const [name, tensor] of outputs) {
+      if (!sameBits(results.get(name)!, await program.read(tensor))) faults.push(`${name} differs in a second run`);
+    }
+    return { results, faults };
+  } finally {
+    program.destroy();
+  }
+}
+
+/** Whether what lies beside a tensor's logical values in memory has left zero. */
+async function hasDirtyPads(program: Program, tensor: Tensor): Promise<boolean> {
+  if (tensor.paddedSize === tensor.size) return false;
+  const { name, storage, padded } = tensor;
+  const memory = await program.read(new Tensor({ name, storage, shape: padded, layout: "flat" }));
+  const isPad = new Uint8Array(tensor.paddedSize).fill(1);
+  visitUnpadded(tensor, (index) => {
+    isPad[index] = 0;
+  });
+  return memory.some((value, index) => isPad[index] === 1 && value !== 0);
+}
+
+/** Visits the places in memory of a tensor's logical values. */
+function visitUnpadded({ shape, padded }: Tensor, visit: (index: number) => void): void {
+  const walk = (axis: number, from: number): void => {
+    if (axis === shape.length) visit(from);
+    else for (let i = 0; i < shape[axis]; i++) walk(axis + 1, from * padded[axis] + i);
+  };
+  walk(0, 0);
+}
+
+function sameBits(a: Float32Array, b: Float32Array): boolean {
+  const [aBits, bBits] = [a, b].map(({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length));
+  return aBits.length === bBits.length && aBits.every((bits, i) => bits === bBits[i]);
+}
+
+/** Values with those that a GPU may take for zero, the subnormal ones of float32, as zeros. */
+function flushed(values: ArrayLike<number>): Float64Array {
+  return Float64Array.from(values, (value) => (Math.abs(value) < 2 ** -126 ? 0 : value));
+}

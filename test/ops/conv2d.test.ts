@@ -1,0 +1,3 @@
+import { testOps } from "./run.ts";
+
+testOps("conv2d");
