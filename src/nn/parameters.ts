@@ -202,7 +202,7 @@ export class Parameters {
   }
 
   /** Writes tensors in the files' layouts; names that the network does not have are refused. */
-  write(tensors: ReadonlyMap<string, TensorData>, what: "values" | "momenta" = "values"): void {
+  write(tensors: ReadonlyMap<string, TensorData>, what: "values" | "momenta" | "gradients" = "values"): void {
     const { device } = this.buffers;
     const byName = new Map(this.slices.map((slice) => [slice.name, slice]));
     for (const [name, { data, shape }] of tensors) {

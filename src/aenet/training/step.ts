@@ -3,6 +3,7 @@ import {
   addScaled,
   binaryCrossEntropyWithLogits,
   type Program,
+  type ProgramOptions,
   type ProgramPlan,
   preprocess,
   softmaxCrossEntropy,
@@ -26,6 +27,8 @@ export interface StepOptions {
   readonly momentum: number;
   readonly weightDecay: number;
   readonly frozen?: (slice: Slice) => boolean;
+  /** How memory is planned; the default shares it. */
+  readonly memory?: ProgramOptions;
 }
 
 /** The part of a loader's batch that a step needs; all arrays are batchSize long. */
@@ -100,7 +103,7 @@ export class TrainingStep {
   /** What a step needs, without allocating anything. @throws GpuError if it does not fit the adapter. */
   static plan(device: Device, network: Network, options: StepOptions): ProgramPlan {
     const recording = recordStep(device, network, options);
-    return recording.tape.plan(outputsOf(recording));
+    return recording.tape.plan(outputsOf(recording), options.memory);
   }
 
   /**
@@ -109,9 +112,9 @@ export class TrainingStep {
    */
   static async create(device: Device, network: Network, options: StepOptions): Promise<TrainingStep> {
     const recording = recordStep(device, network, options);
-    recording.tape.plan(outputsOf(recording));
+    recording.tape.plan(outputsOf(recording), options.memory);
     if (!network.parameters.allocated) await network.parameters.allocate(device, { training: true });
-    const program = await recording.tape.compile(outputsOf(recording));
+    const program = await recording.tape.compile(outputsOf(recording), options.memory);
     program.write(recording.inputs.one, [1]);
     const sgd = await Sgd.create(device, network.parameters, options);
     return new TrainingStep(network, options, recording, program, sgd);
