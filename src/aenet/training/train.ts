@@ -92,7 +92,7 @@ export async function train(
   }
 }
 
-/** Goes on with the run in `path`; only epochs and maxSteps may change. */
+/** Goes on with the run in `path`; only epochs and maxSteps may change, and stay so when it is resumed once more. */
 export async function resumeTraining(
   path: string,
   changes: Partial<Pick<TrainConfig, "epochs" | "maxSteps">>,
@@ -102,7 +102,8 @@ export async function resumeTraining(
   const folder = await RunFolder.open(path);
   try {
     const { kernels, ...stored } = (await folder.readConfig()) as TrainConfig & { kernels: unknown };
-    const setup = await setUp({ ...stored, ...changes }, settings.workers, await folderOfStart(path));
+    const config = { ...stored, ...changes };
+    const setup = await setUp(config, settings.workers, await folderOfStart(path));
     const pair = await folder.loadCheckpoint();
     if (pair && pair.state.dataSha256 !== setup.manifest.sha256) {
       throw new Error(`--resume ${path}: the manifest ${stored.data} has changed since the run began`);
@@ -115,6 +116,7 @@ export async function resumeTraining(
       if (JSON.stringify(kernels) !== JSON.stringify(kernelChoices(device))) {
         events.onMessage?.("note: another adapter than before; the run goes on, but not to the same bits");
       }
+      if (Object.keys(changes).length > 0) await folder.writeConfig({ ...config, kernels });
       const run = await Run.start(device, setup, folder, settings, events);
       const { parameters } = setup.network;
       if (pair) {
@@ -191,10 +193,13 @@ class Run {
   /** Trains until the end, an early stop, or the signal. */
   async finish(): Promise<TrainResult> {
     const { config } = this.#setup;
-    const loader = trainLoader(this.#setup, this.#settings.workers, (path, reason) => this.#reportDamaged(path, reason));
+    const loader = trainLoader(this.#setup, this.#settings.workers, (path, reason) =>
+      this.#reportDamaged(path, reason),
+    );
     try {
       while (this.#progress.epoch < config.epochs) {
-        if (this.#progress.schedule.evaluationsSinceBest >= defaultSchedule.stopAfter) return this.#result("early-stop");
+        if (this.#progress.schedule.evaluationsSinceBest >= defaultSchedule.stopAfter)
+          return this.#result("early-stop");
         if (this.#isComplete) break;
         const ended = await this.#trainEpoch(loader);
         if (!ended) {
@@ -239,7 +244,9 @@ class Run {
         await settle(0);
         return false;
       }
-      queued.push({ batch, losses: this.#step.submit(batch, rates) });
+      const losses = this.#step.submit(batch, rates);
+      losses.catch(() => {}); // awaited below, unless an earlier step or the loader fails first
+      queued.push({ batch, losses });
       loader.recycle(batch);
       submitted++;
       await settle(stepsInFlight - 1);
@@ -305,7 +312,8 @@ class Run {
       if (verdict.reduced) this.#events.onMessage?.(`plateau: the learning rate is now ${next.lr}`);
     }
     this.#progress = { step, epoch: epoch + 1, position: 0, schedule: next };
-    const isLast = epoch + 1 === config.epochs || next.evaluationsSinceBest >= defaultSchedule.stopAfter;
+    const isStopped = next.evaluationsSinceBest >= defaultSchedule.stopAfter;
+    const isLast = epoch + 1 === config.epochs || isStopped || this.#isComplete;
     if (config.checkpointEvery === null || evaluates || isLast) await this.#save(bests);
   }
 
