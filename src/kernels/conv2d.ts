@@ -113,6 +113,39 @@ const forward: GemmProblem = {
 };
 
 /**
+ * The same product for few input channels (the first convolution has one vec4f): k runs along a whole row of the
+ * kernel, whose taps lie side by side in x and in the weight, so that the loop is long enough to pay for its set-up.
+ */
+const forwardNarrow: GemmProblem = {
+  ...forward,
+  name: "conv2d_forward_narrow",
+  kLimit: "params.kw * params.cIn4",
+  loop: (body, step, rows) => /* wgsl */ `
+  let rowLength = params.wIn * params.cIn4;
+  for (var ky = 0u; ky < params.kh; ky++) {
+    let w = wBase + ky * params.kw * params.cIn4 * 4u * params.cOut4;
+    ${rows
+      .map(
+        (i) => /* wgsl */ `
+    let first${i} = left${i} * params.cIn4;
+    let inRows${i} = top${i} + ky < params.hIn;
+    let offset${i} = xBase + (image${i} + top${i} + ky) * rowLength + first${i};`,
+      )
+      .join("\n")}
+    for (var k = 0u; k < params.kw * params.cIn4; k += ${step}u) {
+      ${body}
+    }
+  }`,
+  loadA: (i, k) => {
+    const inside = `inRows${i} && first${i} + ${k} < rowLength`;
+    return `select(vec4f(), x[select(0u, offset${i} + ${k}, ${inside})], ${inside})`;
+  },
+};
+
+/** Below this many vec4f of input channels a row of the kernel is taken at once. */
+const narrowChannels = 4;
+
+/**
  * Rows are input pixels, k runs over taps and output channels, columns are input channels.
  * With a stride, the input pixels fall into stride² phases, each reached by its own subset of the taps: every phase is
  * a product of its own (a slice), so no multiplication is spent on taps that fall between output pixels.
@@ -231,14 +264,15 @@ const weightGradient: GemmProblem = {
   store: (row, column, value) => `dWeight[wBase + ${row} * params.cOut4 + ${column}] = ${value};`,
 };
 
-/** The three products of a convolution. */
-export const gemmProblems: readonly GemmProblem[] = [forward, inputGradient, weightGradient];
+/** The products of a convolution. */
+export const gemmProblems: readonly GemmProblem[] = [forward, forwardNarrow, inputGradient, weightGradient];
 
 /** y = x ⋆ weight. */
 export function conv2dForward<T>(tile: GemmTile, s: Conv2dShape, t: { x: T; weight: T; y: T }): Dispatch<T> {
   const rows = s.batch * s.outHeight * s.outWidth;
   const grid = gridOf(tile, rows, s.outChannels / 4);
-  return dispatch(gemm(forward, tile), t, { ...grid.params, ...paramsOf(s) }, grid.tiles * s.streams, {
+  const problem = s.kernelWidth > 1 && s.inChannels / 4 < narrowChannels ? forwardNarrow : forward;
+  return dispatch(gemm(problem, tile), t, { ...grid.params, ...paramsOf(s) }, grid.tiles * s.streams, {
     operations: conv2dOperations(s),
     streams: { count: s.streams, bindings: s.sharedInput ? ["weight", "y"] : ["x", "weight", "y"] },
   });

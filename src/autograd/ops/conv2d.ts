@@ -33,14 +33,15 @@ export function conv2d(x: Tensor, weight: Tensor, options: { stride?: number; pa
 
 /** The forward dispatch with the adapter's tile. */
 export function product(tape: Tape, shape: Conv2dShape, t: { x: Tensor; weight: Tensor; y: Tensor }): Dispatch<Tensor> {
-  return conv2dForward(chooseTile(tape.device, shape.batch * shape.outHeight * shape.outWidth, "k"), shape, t);
+  const rows = shape.batch * shape.outHeight * shape.outWidth;
+  return conv2dForward(chooseTile(tape.device, rows, shape.outChannels / 4, "k"), shape, t);
 }
 
 /** Records dx; the tensors' memory is what `shape` says, whatever their logical shapes. */
 export function inputGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv2dShape): Tensor {
   const tape = tapeOf(dy);
   const rows = shape.batch * divideUp(shape.height, shape.stride) * divideUp(shape.width, shape.stride);
-  const tile = chooseTile(tape.device, rows, "k");
+  const tile = chooseTile(tape.device, rows, shape.inChannels / 4, "k");
   const dx = tape.empty(`d(${x.name})`, x.shape);
   if (shape.sharedInput) {
     const byStream = tape.empty(`d(${x.name}) by stream`, [shape.streams, ...x.shape.slice(1)]);
@@ -58,7 +59,12 @@ export function inputGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv
 export function weightGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv2dShape): Tensor | null {
   if (!weight.needsGrad) return null;
   const tape = tapeOf(dy);
-  const tile = chooseTile(tape.device, shape.kernelHeight * shape.kernelWidth * shape.inChannels, "rows");
+  const tile = chooseTile(
+    tape.device,
+    shape.kernelHeight * shape.kernelWidth * shape.inChannels,
+    shape.outChannels / 4,
+    "rows",
+  );
   const sum = weightGradientSplits(tile, shape, parallelism(tape.device));
   const dWeight = tape.emptyGradient(weight);
   if (sum.splits === 1) {

@@ -20,10 +20,10 @@ const heights = [
 ];
 
 /**
- * The tile for a product with `rows` rows. `aVector` as in GemmProblem: loads of four rows fill a subgroup's lanes only
- * with four rows for each lane.
+ * The tile for a product with `rows` rows and `columns` columns (in vec4f). `aVector` as in GemmProblem: loads of four
+ * rows fill a subgroup's lanes only with four rows for each lane.
  */
-export function chooseTile(device: Device, rows: number, aVector: "k" | "rows"): GemmTile {
+export function chooseTile(device: Device, rows: number, columns: number, aVector: "k" | "rows"): GemmTile {
   const lanes = device.subgroupSize;
   if (device.gemmStrategy === "shared") return sharedTile;
   switch (device.platform.kind) {
@@ -37,7 +37,7 @@ export function chooseTile(device: Device, rows: number, aVector: "k" | "rows"):
     }
     case "swiftshader":
       if (lanes !== 4) return sharedTile;
-      return { strategy: "subgroup", lanes, rows: 16, columnVectors: 2, order: "k" };
+      return { strategy: "subgroup", lanes, rows: 16, columnVectors: columns > lanes ? 2 : 1, order: "k" };
     default:
       return sharedTile;
   }
@@ -54,5 +54,5 @@ export const tileTable: readonly GemmTile[] = [
   ...heights.map(
     ({ rows }): GemmTile => ({ strategy: "subgroup", lanes: 8, rows, columnVectors: 1, order: "accumulator" }),
   ),
-  { strategy: "subgroup", lanes: 4, rows: 16, columnVectors: 2, order: "k" },
+  ...[1, 2].map((columnVectors): GemmTile => ({ strategy: "subgroup", lanes: 4, rows: 16, columnVectors, order: "k" })),
 ];
