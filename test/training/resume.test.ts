@@ -8,12 +8,12 @@ import {
   differingOutcomes,
   fileOf,
   readMetrics,
-  settings,
   temporaryFolder,
   timelessMetrics,
   tinyConfig,
   writeDataSet,
 } from "./runs.ts";
+import { settings } from "./settings.ts";
 import { differing } from "./tiny.ts";
 
 const folder = temporaryFolder();

@@ -6,8 +6,6 @@ import sharp from "sharp";
 import { afterAll } from "vitest";
 import { defaultTrainConfig, type TrainConfig } from "../../src/aenet/training/config.ts";
 import type { MetricsRecord } from "../../src/aenet/training/metrics-log.ts";
-import type { TrainSettings } from "../../src/aenet/training/train.ts";
-import { parseAdapterChoice } from "../../src/node/index.ts";
 import { Random } from "../../src/random.ts";
 import { classes, tinyTrunk } from "./tiny.ts";
 
@@ -72,12 +70,6 @@ export function tinyConfig(data: string, more: Partial<TrainConfig> = {}): Train
     ...more,
   };
 }
-
-export const settings = (more: Partial<TrainSettings> = {}): TrainSettings => ({
-  adapter: parseAdapterChoice(process.env.AENET_ADAPTER || "auto"),
-  workers: 2,
-  ...more,
-});
 
 /** What a run leaves that has to be the same however often it was stopped. */
 export const outcomeNames = [
