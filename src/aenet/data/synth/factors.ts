@@ -6,7 +6,11 @@ export const sharedFactors = ["contrast", "saturation", "key"] as const;
 export const aestheticFactors = ["placement", "sharpness", "clutter"] as const;
 /** Factors that act on emotion alone. */
 export const emotionFactors = ["hue", "jaggedness", "texture"] as const;
-export const factorNames = [...sharedFactors, ...aestheticFactors, ...emotionFactors] as const;
+export const factorNames: readonly [...typeof sharedFactors, ...typeof aestheticFactors, ...typeof emotionFactors] = [
+  ...sharedFactors,
+  ...aestheticFactors,
+  ...emotionFactors,
+];
 
 export type FactorName = (typeof factorNames)[number];
 

@@ -45,7 +45,9 @@ export function mixRgb(a: Rgb, b: Rgb, t: number): Rgb {
 export function fill(picture: Picture, colour: (x: number, y: number) => Rgb): void {
   const { size, data } = picture;
   for (let y = 0, p = 0; y < size; y++) {
-    for (let x = 0; x < size; x++, p += 3) data.set(colour((x + 0.5) / size, (y + 0.5) / size), p);
+    for (let x = 0; x < size; x++, p += 3) {
+      [data[p], data[p + 1], data[p + 2]] = colour((x + 0.5) / size, (y + 0.5) / size);
+    }
   }
 }
 
@@ -60,19 +62,15 @@ export function fillPolygon(
 ): void {
   const { size, data } = picture;
   const coverage = new Float64Array(size);
-  let top = Number.POSITIVE_INFINITY;
-  let bottom = Number.NEGATIVE_INFINITY;
-  for (let i = 1; i < points.length; i += 2) {
-    top = Math.min(top, points[i]! * size);
-    bottom = Math.max(bottom, points[i]! * size);
-  }
-  for (let y = Math.max(0, Math.floor(top)); y < Math.min(size, Math.ceil(bottom)); y++) {
-    coverage.fill(0);
+  const [from, to] = range(points, 0, size);
+  const [top, bottom] = range(points, 1, size);
+  for (let y = top; y < bottom; y++) {
+    coverage.fill(0, from, to);
     for (let k = 0; k < subScanlines; k++) {
       const crossings = crossingsAt(points, size, y + (k + 0.5) / subScanlines);
       for (let i = 0; i + 1 < crossings.length; i += 2) cover(coverage, crossings[i]!, crossings[i + 1]!);
     }
-    for (let x = 0; x < size; x++) {
+    for (let x = from; x < to; x++) {
       const alpha = (opacity * coverage[x]!) / subScanlines;
       if (alpha === 0) continue;
       const over = colour((x + 0.5) / size, (y + 0.5) / size);
@@ -80,6 +78,17 @@ export function fillPolygon(
       for (let c = 0; c < 3; c++) data[p + c] = lerp(data[p + c]!, over[c]!, alpha);
     }
   }
+}
+
+/** The pixels [from, to) that the outline spans along an axis, 0 for x and 1 for y. */
+function range(points: Points, axis: 0 | 1, size: number): [number, number] {
+  let low = size;
+  let high = 0;
+  for (let i = axis; i < points.length; i += 2) {
+    low = Math.min(low, points[i]! * size);
+    high = Math.max(high, points[i]! * size);
+  }
+  return [Math.max(0, Math.floor(low)), Math.min(size, Math.ceil(high))];
 }
 
 /** The sorted x, in pixels, at which the outline crosses the horizontal line y. */
@@ -121,16 +130,18 @@ export function roundCorners(points: Points, cut: number, rounds: number, closed
 export function blur(picture: Picture, radius: number): void {
   if (radius <= 0) return;
   const { size, data } = picture;
-  const line = new Float64Array(size);
   const whole = Math.floor(radius);
   const rest = radius - whole;
   const scale = 1 / (2 * radius + 1);
-  const clamp = (i: number) => Math.min(size - 1, Math.max(0, i));
+  const margin = whole + 1;
+  const line = new Float64Array(size + 2 * margin);
   const blurLine = (start: number, stride: number) => {
-    for (let i = 0; i < size; i++) line[i] = data[start + i * stride]!;
+    for (let i = 0; i < size; i++) line[margin + i] = data[start + i * stride]!;
+    line.fill(line[margin]!, 0, margin);
+    line.fill(line[margin + size - 1]!, margin + size);
     for (let i = 0; i < size; i++) {
-      let sum = rest * (line[clamp(i - whole - 1)]! + line[clamp(i + whole + 1)]!);
-      for (let j = i - whole; j <= i + whole; j++) sum += line[clamp(j)]!;
+      let sum = rest * (line[i]! + line[i + 2 * margin]!);
+      for (let j = i + 1; j < i + 2 * margin; j++) sum += line[j]!;
       data[start + i * stride] = sum * scale;
     }
   };
@@ -150,6 +161,8 @@ export function luma(r: number, g: number, b: number): number {
 }
 
 /** 8-bit RGB, [size, size, 3]. */
-export function toBytes(picture: Picture): Uint8Array {
-  return Uint8Array.from(picture.data, (x) => Math.min(255, Math.max(0, Math.round(x * 255))));
+export function toBytes({ data }: Picture): Uint8Array {
+  const bytes = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) bytes[i] = Math.min(255, Math.max(0, Math.round(data[i]! * 255)));
+  return bytes;
 }

@@ -26,7 +26,7 @@ interface Palette {
   accent: Rgb;
 }
 
-/** Of equal luma role by role, so that hue changes colour and not brightness. */
+/** Of similar luma role by role, so that hue changes colour and hardly brightness; all are about as colourful. */
 const cool: Palette = {
   skyTop: [0.22, 0.46, 0.78],
   skyLow: [0.62, 0.84, 0.95],
@@ -34,6 +34,14 @@ const cool: Palette = {
   near: [0.12, 0.36, 0.46],
   subject: [0.1, 0.26, 0.66],
   accent: [0.45, 0.85, 0.8],
+};
+const dusk: Palette = {
+  skyTop: [0.52, 0.36, 0.72],
+  skyLow: [0.94, 0.74, 0.86],
+  far: [0.62, 0.42, 0.64],
+  near: [0.36, 0.24, 0.44],
+  subject: [0.5, 0.08, 0.46],
+  accent: [0.96, 0.68, 0.62],
 };
 const warm: Palette = {
   skyTop: [0.82, 0.36, 0.25],
@@ -66,10 +74,12 @@ export function renderScene(factors: Factors, size: number, random: Random): Uin
 
   if (random.float() < 0.6) paintLandscape(picture, palette, spikes, random);
   else paintBackdrop(picture, palette, spikes, random);
-  paintDistractors(picture, palette, spikes, 12 * level(factors.clutter) ** 1.5, place, random);
+  paintDistractors(picture, palette, spikes, 10 * level(factors.clutter), place, random);
   paintSubject(picture, palette, spikes, place, random);
 
-  blur(picture, 0.03 * size * (1 - level(factors.sharpness)));
+  paintSpecks(picture, random);
+
+  blur(picture, 0.03 * size * (1 - level(factors.sharpness)) ** 2);
   grade(picture, level(factors.contrast), level(factors.saturation), level(factors.key));
   hatch(picture, level(factors.texture), random);
   return toBytes(picture);
@@ -81,7 +91,8 @@ function mixPalettes(warmth: number, random: Random): Palette {
     colour[1] + random.uniform(-0.06, 0.06),
     colour[2] + random.uniform(-0.06, 0.06),
   ];
-  const role = (name: keyof Palette) => vary(mixRgb(cool[name], warm[name], warmth));
+  const role = (name: keyof Palette) =>
+    vary(warmth < 0.5 ? mixRgb(cool[name], dusk[name], 2 * warmth) : mixRgb(dusk[name], warm[name], 2 * warmth - 1));
   return {
     skyTop: role("skyTop"),
     skyLow: role("skyLow"),
@@ -101,20 +112,18 @@ function subjectPlace(quality: number, random: Random): { x: number; y: number }
   return { x, y };
 }
 
-/** A sky above two ridges, whose outlines are hills or, jagged, mountains. */
+/** A sky above four ridges, one before the other, whose outlines are gentle waves or, jagged, mountains. */
 function paintLandscape(picture: Picture, palette: Palette, spikes: number, random: Random): void {
-  const horizon = random.uniform(0.5, 0.66);
+  const horizon = random.uniform(0.38, 0.48);
   fill(picture, (_, y) => mixRgb(palette.skyTop, palette.skyLow, Math.min(1, y / horizon)));
-  const haze = mixRgb(palette.far, palette.skyLow, 0.35);
-  fillPolygon(picture, ridge(horizon, 0.11, spikes, random), (_, y) => mixRgb(haze, palette.far, (y - horizon) * 4));
-  const low = horizon + random.uniform(0.14, 0.2);
-  const shade = mixRgb(palette.near, [0, 0, 0], 0.35);
-  fillPolygon(picture, ridge(low, 0.07, spikes, random), (_, y) =>
-    mixRgb(palette.near, shade, (y - low) / (1.05 - low)),
-  );
+  const tones = [palette.far, mixRgb(palette.near, palette.skyLow, 0.55), palette.near, shade(palette.near, 0.45)];
+  tones.forEach((tone, i) => {
+    const height = horizon + 0.15 * i;
+    fillPolygon(picture, ridge(height, 0.085, spikes, random), (_, y) => shade(tone, (y - height) * 1.2));
+  });
 }
 
-/** A studio backdrop: light falling off from one side, and one large band across. */
+/** A studio backdrop, lit from one side, with three rosettes within one another, which are round or starbursts. */
 function paintBackdrop(picture: Picture, palette: Palette, spikes: number, random: Random): void {
   const lightX = random.uniform(0.2, 0.8);
   const lightY = random.uniform(0.1, 0.5);
@@ -123,22 +132,26 @@ function paintBackdrop(picture: Picture, palette: Palette, spikes: number, rando
     const distance = Math.sqrt((x - lightX) * (x - lightX) + (y - lightY) * (y - lightY));
     return mixRgb(palette.skyLow, dark, Math.min(1, distance * 1.3));
   });
-  const base = random.uniform(0.66, 0.82);
-  const floor = mixRgb(palette.far, palette.near, 0.5);
-  fillPolygon(picture, ridge(base, 0.06, spikes, random), (x, y) =>
-    mixRgb(floor, palette.near, (y - base) * 2 + (x - lightX) * (x - lightX)),
-  );
+  const x = random.uniform(0.4, 0.6);
+  const y = random.uniform(0.4, 0.6);
+  [mixRgb(palette.far, palette.near, 0.3), palette.skyLow, palette.far].forEach((tone, i) => {
+    fillPolygon(picture, outline(x, y, 0.44 - 0.13 * i, spikes, random), (_, py) => shade(tone, 0.15 + 0.5 * (py - y)));
+  });
+}
+
+function shade(colour: Rgb, depth: number): Rgb {
+  return mixRgb(colour, [0, 0, 0], Math.min(1, Math.max(0, depth)));
 }
 
 /** The area below a line of peaks around `height`, which `spikes` turns from waves into teeth. */
 function ridge(height: number, amplitude: number, spikes: number, random: Random): Points {
-  const teeth = 4 + random.integer(3);
+  const teeth = 4 + random.integer(2);
   const start = random.uniform(-0.2, 0);
   const line: Points = [];
   for (let i = 0; i <= 2 * teeth + 2; i++) {
     const x = start + (i + random.uniform(-0.25, 0.25)) / (2 * teeth);
-    const swing = (i % 2 ? -1 : 1) * random.uniform(0.6, 1.2) * amplitude;
-    line.push(x, height + swing * lerp(0.35, 1, spikes));
+    const swing = (i % 2 ? -1 : 1) * random.uniform(0.8, 1.2) * amplitude;
+    line.push(x, height + swing * lerp(0.1, 1, spikes));
   }
   line[0] = Math.min(line[0]!, -0.01);
   line[line.length - 2] = Math.max(line.at(-2)!, 1.01);
@@ -147,10 +160,10 @@ function ridge(height: number, amplitude: number, spikes: number, random: Random
 
 /** A closed outline around (x, y): a blob at spikes 0, a star at 1, of about the same area. */
 function outline(x: number, y: number, radius: number, spikes: number, random: Random): Points {
-  const teeth = 5 + random.integer(3);
+  const teeth = 5 + random.integer(2);
   const turn = random.float();
   const stretch = random.uniform(0.85, 1.18);
-  const depth = lerp(0.04, 0.5, spikes);
+  const depth = lerp(0.03, 0.55, spikes);
   const mean = radius / Math.sqrt(1 - depth * depth);
   const points: Points = [];
   for (let i = 0; i < 2 * teeth; i++) {
@@ -170,21 +183,32 @@ function paintDistractors(
   place: { x: number; y: number },
   random: Random,
 ): void {
-  const colours: Rgb[] = [palette.accent, mixRgb(palette.near, [0, 0, 0], 0.4), palette.subject, [0.93, 0.92, 0.88]];
-  for (let i = 0; i < 12; i++) {
+  const ink = mixRgb(palette.near, [0, 0, 0], 0.6);
+  const colours: Rgb[] = [ink, mixRgb(palette.subject, [0, 0, 0], 0.4), palette.subject];
+  for (let i = 0; i < 10; i++) {
     let x = random.uniform(0.05, 0.95);
     let y = random.uniform(0.05, 0.95);
     const dx = x - place.x;
     const dy = y - place.y;
     const distance = Math.sqrt(dx * dx + dy * dy) + 1e-6;
-    if (distance < 0.24) {
-      x = place.x + (dx / distance) * 0.24;
-      y = place.y + (dy / distance) * 0.24;
+    if (distance < 0.28) {
+      x = place.x + (dx / distance) * 0.28;
+      y = place.y + (dy / distance) * 0.28;
     }
-    const radius = random.uniform(0.04, 0.062) * Math.min(1, Math.max(0, count - i));
+    const radius = random.uniform(0.05, 0.065) * Math.min(1, Math.max(0, count - i));
     const colour = colours[random.integer(colours.length)]!;
     const points = outline(x, y, radius, spikes, random);
     if (radius > 0) fillPolygon(picture, points, () => colour);
+  }
+}
+
+/** Flecks of light, like snow or fireflies, all over the scene: they show at once whether it is in focus. */
+function paintSpecks(picture: Picture, random: Random): void {
+  for (let i = 0; i < 28; i++) {
+    const x = random.float();
+    const y = random.float();
+    const r = random.uniform(0.012, 0.018);
+    fillPolygon(picture, [x - r, y, x, y - r, x + r, y, x, y + r], () => [1, 0.98, 0.92], 0.9);
   }
 }
 
@@ -196,7 +220,7 @@ function paintSubject(
   { x, y }: { x: number; y: number },
   random: Random,
 ): void {
-  const radius = random.uniform(0.15, 0.19);
+  const radius = random.uniform(0.19, 0.22);
   const shape = outline(x, y, radius, spikes, random);
   for (const [shift, opacity] of [
     [0.035, 0.12],
@@ -218,8 +242,8 @@ function grade(picture: Picture, contrast: number, saturation: number, key: numb
   let mean = 0;
   for (let p = 0; p < data.length; p += 3) mean += luma(data[p]!, data[p + 1]!, data[p + 2]!);
   mean /= data.length / 3;
-  const spread = lerp(0.35, 1.45, contrast);
-  const chroma = lerp(0.2, 1.3, saturation);
+  const spread = lerp(0.45, 1.35, contrast);
+  const chroma = lerp(0.1, 1.4, saturation);
   const target = lerp(0.34, 0.66, key);
   for (let p = 0; p < data.length; p += 3) {
     const grey = luma(data[p]!, data[p + 1]!, data[p + 2]!);
@@ -228,19 +252,17 @@ function grade(picture: Picture, contrast: number, saturation: number, key: numb
   }
 }
 
-/** Diagonal hatching and a little grain, like a print's. */
+/** Diagonal hatching. */
 function hatch(picture: Picture, strength: number, random: Random): void {
   const { size, data } = picture;
-  const amplitude = 0.12 * strength;
+  const amplitude = 0.09 * strength;
   const direction = random.float() < 0.5 ? -1 : 1;
-  const slope = random.uniform(0.7, 1.4);
-  const pitch = random.uniform(0.12, 0.15); // of the picture's side: some 4 pixels at 32
-  const norm = 1 / (pitch * Math.sqrt(1 + slope * slope));
   const phase = random.float();
+  const lines = 8; // along each side
   for (let y = 0, p = 0; y < size; y++) {
     for (let x = 0; x < size; x++, p += 3) {
-      const line = sine(phase + ((x + 0.5 + direction * slope * (y + 0.5)) / size) * norm);
-      const shift = amplitude * line + 0.3 * amplitude * random.uniform(-1, 1);
+      const line = sine(phase + ((x + 0.5 + direction * (y + 0.5)) / size) * lines);
+      const shift = amplitude * line;
       for (let c = p; c < p + 3; c++) data[c]! += shift;
     }
   }
