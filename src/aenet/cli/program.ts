@@ -1,0 +1,68 @@
+/** The command line as a function of its arguments. */
+import { existsSync, readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { addCommand, type CommandSpec } from "./command.ts";
+import { checkCommand } from "./commands/data-check.ts";
+import { importCommand } from "./commands/data-import.ts";
+import { synthCommand } from "./commands/data-synth.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { evalCommand } from "./commands/eval.ts";
+import { predictCommand } from "./commands/predict.ts";
+import { trainCommand } from "./commands/train.ts";
+import { codeOfError, describeError, type ExitCode, exitCodes } from "./errors.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface Commands {
+  // biome-ignore lint/suspicious/noExplicitAny: every command has settings of its own
+  readonly top: readonly CommandSpec<any>[];
+  // biome-ignore lint/suspicious/noExplicitAny: every command has settings of its own
+  readonly data: readonly CommandSpec<any>[];
+}
+
+const allCommands: Commands = {
+  top: [trainCommand(), evalCommand(), predictCommand(), doctorCommand()],
+  data: [importCommand(), synthCommand(), checkCommand()],
+};
+
+/**
+ * Runs the command that `args` (without node and the script) ask for. Never throws: an error is a line on standard error
+ * and an exit code.
+ */
+export async function runProgram(
+  args: readonly string[],
+  terminal: Terminal,
+  commands: Commands = allCommands,
+): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.done;
+  const finish = (found: ExitCode) => {
+    code = found;
+  };
+  const program = new Command("aenet")
+    .description("AENet on WebGPU: aesthetics and emotion in photographs")
+    .version(version(), "--version")
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
+    .showHelpAfterError("(--help tells more)");
+  for (const spec of commands.top) addCommand(program, spec, terminal, finish);
+  const data = program.command("data").description("make, import and check data sets");
+  for (const spec of commands.data) addCommand(data, spec, terminal, finish);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    terminal.err(`${describeError(error, Boolean(terminal.environment.AENET_DEBUG))}\n`);
+    return codeOfError(error);
+  }
+}
+
+/** The package's version: its package.json lies above the sources and above the bundle, at different heights. */
+function version(): string {
+  for (const above of ["..", "../..", "../../..", "../../../.."]) {
+    const file = new URL(`${above}/package.json`, import.meta.url);
+    if (!existsSync(file)) continue;
+    const { name, version } = JSON.parse(readFileSync(file, "utf8")) as { name?: string; version?: string };
+    if (name === "aenet-webgpu") return version ?? "unknown";
+  }
+  return "unknown";
+}
