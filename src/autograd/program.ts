@@ -24,6 +24,9 @@ interface Command {
   readonly operations: number;
 }
 
+/** What to do where something does not fit. */
+const help = "a smaller --micro-batch (or --batch-size, or --image-size) helps";
+
 /** Work in one submit, in multiplications and additions: a desktop GPU resets after about 2 s in one submit. */
 const operationsPerSubmit = 2e10;
 
@@ -34,6 +37,8 @@ export class Program {
   readonly #banks: GPUBuffer[];
   readonly #own: GPUBuffer[];
   readonly #poison: boolean;
+  /** The commands, a submit each. */
+  readonly #parts: readonly (readonly Command[])[];
   readonly #place: (storage: Storage) => { buffer: GPUBuffer; offset: number };
   readonly #readable: ReadonlySet<Storage>;
   #staging: { buffer: GPUBuffer; size: number }[] = [];
@@ -51,6 +56,7 @@ export class Program {
     this.device = fields.device;
     this.plan = fields.plan;
     this.commands = fields.commands;
+    this.#parts = splitByWork(fields.commands);
     this.#banks = fields.banks;
     this.#own = fields.own;
     this.#poison = fields.poison;
@@ -66,24 +72,39 @@ export class Program {
     outputs: readonly Tensor[],
     options: ProgramOptions,
   ): Promise<Program> {
-    const { dispatches, plan } = planProgram(device, recorded, inputs, outputs, options);
-    const inputStorages = new Set(inputs.map((t) => t.storage));
-
+    const planned = planProgram(device, recorded, inputs, outputs, options);
     const own: GPUBuffer[] = [];
+    try {
+      return await Program.#allocate(device, planned, inputs, outputs, options, own);
+    } catch (error) {
+      for (const buffer of own) buffer.destroy();
+      throw error;
+    }
+  }
+
+  static async #allocate(
+    device: Device,
+    { dispatches, plan }: ProgramPlan,
+    inputs: readonly Tensor[],
+    outputs: readonly Tensor[],
+    options: ProgramOptions,
+    own: GPUBuffer[],
+  ): Promise<Program> {
     const allocate = async (label: string, size: number, usage: GPUBufferUsageFlags) => {
-      try {
-        const buffer = await device.createBuffer(label, size, usage);
-        own.push(buffer);
-        return buffer;
-      } catch (error) {
-        for (const buffer of own) buffer.destroy();
-        throw error;
-      }
+      const buffer = await device.createBuffer(label, size, usage);
+      own.push(buffer);
+      return buffer;
     };
+    const inputStorages = new Set(inputs.map((t) => t.storage));
     const { STORAGE, COPY_SRC, COPY_DST, UNIFORM } = GPUBufferUsage;
     const banks: GPUBuffer[] = [];
     for (const [i, size] of plan.banks.entries()) {
-      banks.push(await allocate(`bank ${i} of ${plan.banks.length}`, size, STORAGE | COPY_SRC | COPY_DST));
+      const label = `bank ${i} of ${plan.banks.length} (${size} bytes)`;
+      try {
+        banks.push(await allocate(label, size, STORAGE | COPY_SRC | COPY_DST));
+      } catch (error) {
+        throw new GpuError(`${(error as Error).message}; ${help}`);
+      }
     }
     const places = new Map<Storage, { buffer: GPUBuffer; offset: number }>();
     for (const [tensor, { bank, offset }] of plan.places) {
@@ -107,35 +128,35 @@ export class Program {
     const params = await allocate("params", Math.max(1, dispatches.length) * paramsStride, UNIFORM | COPY_DST);
     const packed = new Uint8Array(dispatches.length * paramsStride);
     const commands: Command[] = [];
+    const faults: Promise<{ label: string; fault: GPUError | null }>[] = [];
     for (const [i, dispatch] of dispatches.entries()) {
       const { kernel, bindings, operation } = dispatch;
       packed.set(
         new Uint8Array(packParams(kernel, dispatch.params, dispatch.workgroups, dispatch.firstStream)),
         i * paramsStride,
       );
-      const label = `${operation}: ${kernel.name}`;
+      const label = operation === kernel.name ? operation : `${operation}: ${kernel.name}`;
       const { pipeline, layout } = await device.compile(kernel);
-      const bindGroup = device.gpu.createBindGroup({
-        label,
-        layout,
-        entries: [
-          { binding: 0, resource: { buffer: params, offset: i * paramsStride, size: paramsStride } },
-          ...bindingsOf(kernel).map(({ name }, b) => {
-            const { storage, offset = 0, size = storage.byteLength } = bindings[name]!;
-            const at = place(storage);
-            return { binding: b + 1, resource: { buffer: at.buffer, offset: at.offset + offset, size } };
-          }),
-        ],
-      });
+      const entries = [
+        { binding: 0, resource: { buffer: params, offset: i * paramsStride, size: paramsStride } },
+        ...bindingsOf(kernel).map(({ name }, b) => {
+          const { storage, offset = 0, size = storage.byteLength } = bindings[name]!;
+          const at = place(storage);
+          return { binding: b + 1, resource: { buffer: at.buffer, offset: at.offset + offset, size } };
+        }),
+      ];
+      device.gpu.pushErrorScope("validation");
+      const bindGroup = device.gpu.createBindGroup({ label, layout, entries });
       const workgroups = foldWorkgroups(dispatch.workgroups, device.limits.maxComputeWorkgroupsPerDimension);
-      commands.push({
-        operation,
-        kernel: kernel.name,
-        pipeline,
-        bindGroup,
-        workgroups,
-        operations: dispatch.operations,
-      });
+      const { operations } = dispatch;
+      const command: Command = { operation, kernel: kernel.name, pipeline, bindGroup, workgroups, operations };
+      // Encoded once by itself, for the validation; what is wrong in a long pass could not be told apart.
+      encodePass(device.gpu.createCommandEncoder(), [command]).finish();
+      faults.push(device.gpu.popErrorScope().then((fault) => ({ label, fault })));
+      commands.push(command);
+    }
+    for (const { label, fault } of await device.wait(Promise.all(faults))) {
+      if (fault) throw new GpuError(`${label}: ${fault.message}`);
     }
     device.gpu.queue.writeBuffer(params, 0, packed);
     const readable = new Set([...inputStorages, ...outputs.map((t) => t.storage)]);
@@ -165,20 +186,9 @@ export class Program {
         gpu.queue.writeBuffer(bank, 0, new Float32Array(bank.size / 4).fill(Number.NaN));
       }
     }
-    let next = 0;
-    while (next < this.commands.length) {
-      const encoder = gpu.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      let work = 0;
-      while (next < this.commands.length && work < operationsPerSubmit) {
-        const command = this.commands[next++]!;
-        pass.setPipeline(command.pipeline);
-        pass.setBindGroup(0, command.bindGroup);
-        pass.dispatchWorkgroups(...command.workgroups);
-        work += command.operations;
-      }
-      pass.end();
-      gpu.queue.submit([encoder.finish()]);
+    for (const part of this.#parts) {
+      const [first, last] = [part[0]!.operation, part.at(-1)!.operation];
+      this.device.submit(first === last ? first : `${first} … ${last}`, (encoder) => encodePass(encoder, part));
     }
   }
 
@@ -190,34 +200,19 @@ export class Program {
     if (!this.#readable.has(tensor.storage) && !tensor.storage.persistent) {
       throw new Error(`${tensor.name} is not an output of the program`);
     }
-    const { gpu } = this.device;
     const size = tensor.storage.byteLength;
-    const staging = await this.#borrowStaging(size, (buffer) => {
-      const { buffer: source, offset } = this.#place(tensor.storage);
-      const encoder = gpu.createCommandEncoder();
-      encoder.copyBufferToBuffer(source, offset, buffer, 0, size);
-      gpu.queue.submit([encoder.finish()]);
-    });
-    await this.device.wait(staging.buffer.mapAsync(GPUMapMode.READ, 0, size));
-    this.device.check();
-    const memory = new Float32Array(staging.buffer.getMappedRange(0, size));
+    const at = this.#staging.findIndex((s) => s.size === size);
+    const staging = at >= 0 ? this.#staging.splice(at, 1)[0]! : { size, buffer: this.device.createStaging(size) };
+    const { buffer: source, offset } = this.#place(tensor.storage);
+    this.device.submit(`reading ${tensor.name}`, (encoder) =>
+      encoder.copyBufferToBuffer(source, offset, staging.buffer, 0, size),
+    );
+    const memory = new Float32Array(await this.device.map(staging.buffer, size));
     const values = new Float32Array(tensor.size);
     unpad(tensor.dtype === "i32" ? new Int32Array(memory.buffer) : memory, tensor.shape, tensor.layout, values);
     staging.buffer.unmap();
     this.#staging.push(staging);
     return values;
-  }
-
-  /** A staging buffer from the pool (or a new one), with `fill` run before anything else is queued. */
-  async #borrowStaging(size: number, fill: (buffer: GPUBuffer) => void): Promise<{ buffer: GPUBuffer; size: number }> {
-    const at = this.#staging.findIndex((s) => s.size === size);
-    const { MAP_READ, COPY_DST } = GPUBufferUsage;
-    const staging =
-      at >= 0
-        ? this.#staging.splice(at, 1)[0]!
-        : { size, buffer: this.device.gpu.createBuffer({ label: "staging", size, usage: MAP_READ | COPY_DST }) };
-    fill(staging.buffer);
-    return staging;
   }
 
   /** Frees the program's memory. */
@@ -226,6 +221,32 @@ export class Program {
     for (const { buffer } of this.#staging) buffer.destroy();
     this.#staging = [];
   }
+}
+
+function encodePass(encoder: GPUCommandEncoder, commands: readonly Command[]): GPUCommandEncoder {
+  const pass = encoder.beginComputePass();
+  for (const { pipeline, bindGroup, workgroups } of commands) {
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, bindGroup);
+    pass.dispatchWorkgroups(...workgroups);
+  }
+  pass.end();
+  return encoder;
+}
+
+/** Stretches of commands for a submit each. */
+function splitByWork(commands: readonly Command[]): Command[][] {
+  const parts: Command[][] = [];
+  let work = Number.POSITIVE_INFINITY;
+  for (const command of commands) {
+    if (work >= operationsPerSubmit) {
+      parts.push([]);
+      work = 0;
+    }
+    parts.at(-1)!.push(command);
+    work += command.operations;
+  }
+  return parts;
 }
 
 /** A part of a storage as it is bound. */
@@ -245,8 +266,15 @@ interface BoundDispatch extends Omit<RecordedDispatch, "bindings"> {
  * @throws GpuError if even one stream's part is too large.
  */
 function splitByStream(device: Device, dispatch: RecordedDispatch): BoundDispatch[] {
-  const limit = device.limits.maxStorageBufferBindingSize;
+  const { maxStorageBufferBindingSize: limit, maxBufferSize } = device.limits;
   const { streams, operation } = dispatch;
+  for (const { name, shape, storage } of Object.values(dispatch.bindings)) {
+    if (storage.persistent || storage.byteLength <= maxBufferSize) continue;
+    throw new GpuError(
+      `${operation}: ${name} [${shape}] needs ${storage.byteLength} bytes in one buffer, the adapter allows ` +
+        `${maxBufferSize}; ${help}`,
+    );
+  }
   const tooLarge = Object.values(dispatch.bindings).find((t) => t.storage.byteLength > limit);
   if (!tooLarge) {
     return [{ ...dispatch, firstStream: 0, bindings: mapValues(dispatch.bindings, ({ storage }) => ({ storage })) }];
@@ -255,17 +283,20 @@ function splitByStream(device: Device, dispatch: RecordedDispatch): BoundDispatc
   const refuse = (bytes: number) =>
     new GpuError(
       `${operation}: ${tooLarge.name} [${tooLarge.shape}] needs ${bytes} bytes in one binding, the adapter allows ` +
-        `${limit}; a smaller --micro-batch (or --batch-size, or --image-size) helps`,
+        `${limit}; ${help}`,
     );
   if (!streams) throw refuse(byteLength);
-  const parts = Array.from({ length: streams.count }, (_, stream) => ({
+  const { count, bindings: sliced, parameters = [] } = streams;
+  // Parameters are sliced too where every slice can be bound; else they stay whole, and the kernel counts in them.
+  const slicesParameters = parameters.every((name) => isSliceable(dispatch.bindings[name]!.storage, count));
+  const parts = Array.from({ length: count }, (_, stream) => ({
     ...dispatch,
-    firstStream: stream,
-    workgroups: dispatch.workgroups / streams.count,
-    operations: dispatch.operations / streams.count,
+    firstStream: slicesParameters && parameters.length > 0 ? 0 : stream,
+    workgroups: dispatch.workgroups / count,
+    operations: dispatch.operations / count,
     bindings: mapValues(dispatch.bindings, ({ storage }, name) => {
-      if (!streams.bindings.includes(name)) return { storage };
-      const size = storage.byteLength / streams.count;
+      if (!sliced.includes(name) && !(slicesParameters && parameters.includes(name))) return { storage };
+      const size = storage.byteLength / count;
       return { storage, offset: stream * size, size };
     }),
   }));
@@ -305,7 +336,14 @@ export function planProgram(
   });
   const kept = new Set<PlannedTensor>(outputs.map((t) => t.storage));
   const plan = planMemory(planned, kept, { reuse, bankLimit: device.limits.maxBufferSize });
-  return { dispatches, plan, inputBytes: [...inputStorages].reduce((sum, s) => sum + aligned(s.byteLength), 0) };
+  const inputBytes = [...inputStorages].reduce((sum, s) => sum + aligned(s.byteLength), 0);
+  if (inputBytes > device.limits.maxBufferSize) {
+    throw new GpuError(
+      `inputs: ${inputBytes} bytes are more than the adapter allows in a buffer (${device.limits.maxBufferSize}); ` +
+        help,
+    );
+  }
+  return { dispatches, plan, inputBytes };
 }
 
 const aligned = (bytes: number) => alignment * Math.ceil(bytes / alignment);
@@ -323,6 +361,8 @@ function encode(
   pad(values, tensor.shape, tensor.layout, memory);
   return memory;
 }
+
+const isSliceable = ({ byteLength }: Storage, streams: number) => (byteLength / streams) % alignment === 0;
 
 function mapValues<V, W>(record: Readonly<Record<string, V>>, f: (value: V, key: string) => W): Record<string, W> {
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]));

@@ -85,7 +85,9 @@ export class Tape {
 
   /** Appends kernel calls. */
   push(...dispatches: Dispatch<Tensor>[]): void {
-    for (const dispatch of dispatches) this.dispatches.push({ ...dispatch, operation: this.#recording });
+    for (const dispatch of dispatches) {
+      this.dispatches.push({ ...dispatch, operation: this.#recording || dispatch.kernel.name });
+    }
   }
 
   /** Records an operation that has its output from `forward` and the gradients of its inputs from `backward`. */
@@ -146,7 +148,7 @@ export class Tape {
       this.#gradients.set(x, x.grad);
     } else if (former) {
       const sum = this.empty(`d(${x.name})`, x.shape, { layout: x.layout });
-      this.push(add(x.paddedSize / 4, 1, { a: former, b: dx, sum }));
+      this.push(add(x.paddedSize / 4, 1, { a: former, b: dx, sum }, x.shape[0]));
       this.#gradients.set(x, sum);
     } else {
       this.#gradients.set(x, dx);

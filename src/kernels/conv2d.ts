@@ -81,7 +81,7 @@ const forward: GemmProblem = {
   aVector: "k",
   begin: /* wgsl */ `
   let xBase = slice * params.xStream;
-  let wBase = slice * params.wStream;
+  let wBase = (params.firstStream + slice) * params.wStream;
   let yBase = slice * params.yStream;`,
   // Unsigned wrap-around makes rows above the image fail the same test as rows below it.
   row: (i) => /* wgsl */ `
@@ -166,7 +166,7 @@ const inputGradient: GemmProblem = {
   let firstY = (phaseY + params.padding) % params.stride;
   let firstX = (phaseX + params.padding) % params.stride;
   let xBase = stream * params.xStream;
-  let wBase = stream * params.wStream;
+  let wBase = (params.firstStream + stream) * params.wStream;
   let yBase = stream * params.yStream;`,
   row: (i) => /* wgsl */ `
   let image${i} = row${i} / (wPhase * hPhase) * params.hOut;
@@ -219,7 +219,7 @@ const weightGradient: GemmProblem = {
   let split = slice % params.splits;
   let xBase = stream * params.xStream;
   let yBase = stream * params.yStream;
-  let wBase = stream * params.wStream + split * params.splitStride;
+  let wBase = (params.firstStream + stream) * params.wStream + split * params.splitStride;
   let first = split * params.chunk;
   let end = min(first + params.chunk, params.pixels);`,
   row: (i) => /* wgsl */ `
@@ -274,7 +274,7 @@ export function conv2dForward<T>(tile: GemmTile, s: Conv2dShape, t: { x: T; weig
   const problem = s.kernelWidth > 1 && s.inChannels / 4 < narrowChannels ? forwardNarrow : forward;
   return dispatch(gemm(problem, tile), t, { ...grid.params, ...paramsOf(s) }, grid.tiles * s.streams, {
     operations: conv2dOperations(s),
-    streams: { count: s.streams, bindings: s.sharedInput ? ["weight", "y"] : ["x", "weight", "y"] },
+    streams: { count: s.streams, bindings: s.sharedInput ? ["y"] : ["x", "y"], parameters: ["weight"] },
   });
 }
 
@@ -285,7 +285,7 @@ export function conv2dInputGradient<T>(tile: GemmTile, s: Conv2dShape, t: { dy: 
   const params = { ...grid.params, ...paramsOf({ ...s, sharedInput: false }) };
   return dispatch(gemm(inputGradient, tile), t, params, grid.tiles * s.streams * s.stride ** 2, {
     operations: conv2dOperations(s),
-    streams: { count: s.streams, bindings: ["dy", "weight", "dx"] },
+    streams: { count: s.streams, bindings: ["dy", "dx"], parameters: ["weight"] },
   });
 }
 
@@ -323,10 +323,13 @@ export function conv2dWeightGradient<T>(
     chunk,
     splitStride: shape.wStream * s.streams,
   };
-  const streams = s.sharedInput ? (["dy", "dWeight"] as const) : (["x", "dy", "dWeight"] as const);
   return dispatch(gemm(weightGradient, tile), t, params, grid.tiles * s.streams * splits, {
     operations: conv2dOperations(s),
-    ...(splits === 1 ? { streams: { count: s.streams, bindings: streams } } : {}),
+    streams: {
+      count: s.streams,
+      bindings: s.sharedInput ? ["dy"] : ["x", "dy"],
+      ...(splits === 1 ? { parameters: ["dWeight"] } : {}),
+    },
   });
 }
 

@@ -30,6 +30,9 @@ const wantedLimits = [
   "maxComputeWorkgroupsPerDimension",
 ] as const;
 
+/** The limits that programs are planned by. */
+export type Limits = Readonly<Record<(typeof wantedLimits)[number], number>>;
+
 /** A kernel that was compiled for a device. */
 export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
@@ -40,6 +43,7 @@ export class Device {
   readonly gpu: GPUDevice;
   readonly adapterInfo: GPUAdapterInfo;
   readonly platform: Platform;
+  readonly limits: Limits;
   /** Lanes of a subgroup where the adapter has just one size, else null. */
   readonly subgroupSize: number | null;
   /** "shared" takes the matrix product that every adapter can run, whatever the table says is fastest. */
@@ -47,33 +51,41 @@ export class Device {
   #pipelines = new Map<string, Promise<CompiledKernel>>();
   #failure: GpuError | null = null;
   #allocated = 0;
+  /** What was queued last. */
+  #queued = "";
 
-  private constructor(gpu: GPUDevice, adapterInfo: GPUAdapterInfo, platform: Platform) {
+  private constructor(gpu: GPUDevice, adapterInfo: GPUAdapterInfo, platform: Platform, limits: Limits) {
     this.gpu = gpu;
     this.adapterInfo = adapterInfo;
     this.platform = platform;
+    this.limits = limits;
     const { subgroupMinSize: least, subgroupMaxSize: most } = adapterInfo;
     this.subgroupSize = gpu.features.has("subgroups") && least === most && least >= 4 ? least : null;
     gpu.addEventListener("uncapturederror", (event) => {
       this.#failure ??= new GpuError(event.error.message);
     });
     void gpu.lost.then((info) => {
-      if (info.reason !== "destroyed") this.#failure ??= new GpuError(`the GPU device was lost: ${info.message}`);
+      if (info.reason === "destroyed") return;
+      const queued = this.#queued && `; last queued was ${this.#queued}`;
+      this.#failure ??= new GpuError(`the GPU device was lost: ${info.message}${queued}`);
     });
   }
 
-  /** Opens a device with every feature and limit of the adapter that the kernels can use. */
-  static async request(adapter: GPUAdapter, platform: Platform): Promise<Device> {
+  /**
+   * Opens a device with every feature and limit of the adapter that the kernels can use.
+   * @param lower limits to keep to where the adapter would allow more, as if it were a smaller one.
+   */
+  static async request(adapter: GPUAdapter, platform: Platform, lower: Partial<Limits> = {}): Promise<Device> {
     const requiredFeatures = wantedFeatures.filter((feature) => adapter.features.has(feature));
     const experimental = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
     if (adapter.features.has(experimental)) requiredFeatures.push(experimental);
     const requiredLimits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]));
     const gpu = await adapter.requestDevice({ label: "aenet", requiredFeatures, requiredLimits });
-    return new Device(gpu, adapter.info, platform);
-  }
-
-  get limits(): GPUSupportedLimits {
-    return this.gpu.limits;
+    const limits = wantedLimits.map((name) => [
+      name,
+      Math.min(gpu.limits[name], lower[name] ?? Number.POSITIVE_INFINITY),
+    ]);
+    return new Device(gpu, adapter.info, platform, Object.fromEntries(limits));
   }
 
   /** Bytes of all buffers created through this object and not destroyed. */
@@ -91,7 +103,19 @@ export class Device {
         `${label}: ${size} bytes are more than the adapter allows in a buffer (${this.limits.maxBufferSize})`,
       );
     }
-    const buffer = await this.guard(label, () => this.gpu.createBuffer({ label, size: Math.max(size, 16), usage }));
+    return this.#count(
+      await this.guard(label, () => this.gpu.createBuffer({ label, size: Math.max(size, 16), usage })),
+    );
+  }
+
+  /** A small buffer to read results from; should it not be valid, the next check says so. */
+  createStaging(size: number): GPUBuffer {
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    return this.#count(this.gpu.createBuffer({ label: "staging", size, usage }));
+  }
+
+  /** Counts a buffer's bytes until it is destroyed. */
+  #count(buffer: GPUBuffer): GPUBuffer {
     this.#allocated += buffer.size;
     const destroy = buffer.destroy.bind(buffer);
     let live = true;
@@ -174,7 +198,28 @@ export class Device {
     return result as T;
   }
 
-  /** @throws GpuError if the device was lost or an operation failed since the last call. */
+  /** Queues what `record` encodes; `label` names it in errors. */
+  submit(label: string, record: (encoder: GPUCommandEncoder) => void): void {
+    const encoder = this.gpu.createCommandEncoder({ label });
+    record(encoder);
+    this.gpu.queue.submit([encoder.finish()]);
+    this.#queued = label;
+  }
+
+  /** The first `size` bytes of a staging buffer, mapped. @throws GpuError if anything queued before has failed. */
+  async map(staging: GPUBuffer, size: number): Promise<ArrayBuffer> {
+    try {
+      await this.wait(staging.mapAsync(GPUMapMode.READ, 0, size));
+    } catch (error) {
+      await new Promise<void>((resolve) => setTimeout(resolve, 0)); // the loss of the device is told after this
+      this.check();
+      throw new GpuError(`${staging.label}: ${(error as Error).message}`);
+    }
+    this.check();
+    return staging.getMappedRange(0, size);
+  }
+
+  /** @throws GpuError if the device was lost or an operation failed before. */
   check(): void {
     if (this.#failure) throw this.#failure;
   }

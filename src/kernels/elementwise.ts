@@ -20,69 +20,98 @@ ${unroll(
 }
 
 const perLane = 4;
-const workgroups = (size: number) => divideUp(size, 64 * perLane);
+
+/** As elementwise, for tensors of several streams, each with workgroups of its own so that it can be bound alone. */
+const byStream = (code: string): string => `
+fn run(group: u32, lane: u32) {
+  let first = group / params.groupsPerStream * params.size;
+${unroll(
+  perLane,
+  (q) => `  {
+    let j = group % params.groupsPerStream * ${64 * perLane}u + ${64 * q}u + lane;
+    if (j < params.size) {
+      let i = first + j;
+      ${code}
+    }
+  }`,
+)}
+}`;
+
+const streamParams = { size: "u32", groupsPerStream: "u32" } as const;
+
+/** Sizes of a tensor of `streams` equal parts, `size` vec4f in all. */
+function share(size: number, streams: number) {
+  const count = size % streams === 0 ? streams : 1;
+  const groupsPerStream = divideUp(size / count, 64 * perLane);
+  return { count, groups: groupsPerStream * count, params: { size: size / count, groupsPerStream } };
+}
 
 const reluForwardKernel = defineKernel({
   name: "relu_forward",
   inputs: { x: "vec4f" },
   outputs: { y: "vec4f" },
-  params: { size: "u32" },
-  wgsl: elementwise(perLane, "y[i] = max(x[i], vec4f());"),
+  params: streamParams,
+  wgsl: byStream("y[i] = max(x[i], vec4f());"),
 });
 
-/** y = max(x, 0). `size` counts vec4f, here and below. */
-export function reluForward<T>(size: number, t: { x: T; y: T }): Dispatch<T> {
-  return dispatch(reluForwardKernel, t, { size }, workgroups(size));
+/** y = max(x, 0). `size` counts vec4f in all `streams`, here and below. */
+export function reluForward<T>(size: number, t: { x: T; y: T }, streams = 1): Dispatch<T> {
+  const { count, groups, params } = share(size, streams);
+  return dispatch(reluForwardKernel, t, params, groups, { streams: { count, bindings: ["x", "y"] } });
 }
 
 const reluBackwardKernel = defineKernel({
   name: "relu_backward",
   inputs: { dy: "vec4f", y: "vec4f" },
   outputs: { dx: "vec4f" },
-  params: { size: "u32" },
-  wgsl: elementwise(perLane, "dx[i] = select(vec4f(), dy[i], y[i] > vec4f());"),
+  params: streamParams,
+  wgsl: byStream("dx[i] = select(vec4f(), dy[i], y[i] > vec4f());"),
 });
 
 /** dx = dy where y > 0, else 0. Takes the output y, so x need not be kept. */
-export function reluBackward<T>(size: number, t: { dy: T; y: T; dx: T }): Dispatch<T> {
-  return dispatch(reluBackwardKernel, t, { size }, workgroups(size));
+export function reluBackward<T>(size: number, t: { dy: T; y: T; dx: T }, streams = 1): Dispatch<T> {
+  const { count, groups, params } = share(size, streams);
+  return dispatch(reluBackwardKernel, t, params, groups, { streams: { count, bindings: ["dy", "y", "dx"] } });
 }
 
 const addKernel = defineKernel({
   name: "add",
   inputs: { a: "vec4f", b: "vec4f" },
   outputs: { sum: "vec4f" },
-  params: { size: "u32", scale: "f32" },
-  wgsl: elementwise(perLane, "sum[i] = a[i] + params.scale * b[i];"),
+  params: { ...streamParams, scale: "f32" },
+  wgsl: byStream("sum[i] = a[i] + params.scale * b[i];"),
 });
 
 /** sum = a + scale · b. */
-export function add<T>(size: number, scale: number, t: { a: T; b: T; sum: T }): Dispatch<T> {
-  return dispatch(addKernel, t, { size, scale }, workgroups(size));
+export function add<T>(size: number, scale: number, t: { a: T; b: T; sum: T }, streams = 1): Dispatch<T> {
+  const { count, groups, params } = share(size, streams);
+  return dispatch(addKernel, t, { ...params, scale }, groups, { streams: { count, bindings: ["a", "b", "sum"] } });
 }
 
 const accumulateKernel = defineKernel({
   name: "accumulate",
   inputs: { x: "vec4f" },
   outputs: { total: "vec4f" },
-  params: { size: "u32" },
-  wgsl: elementwise(perLane, "total[i] += x[i];"),
+  params: streamParams,
+  wgsl: byStream("total[i] += x[i];"),
 });
 
 /** total += x, in place. */
-export function accumulate<T>(size: number, t: { x: T; total: T }): Dispatch<T> {
-  return dispatch(accumulateKernel, t, { size }, workgroups(size));
+export function accumulate<T>(size: number, t: { x: T; total: T }, streams = 1): Dispatch<T> {
+  const { count, groups, params } = share(size, streams);
+  return dispatch(accumulateKernel, t, params, groups, { streams: { count, bindings: ["x", "total"] } });
 }
 
 const scaleKernel = defineKernel({
   name: "scale",
   inputs: { x: "vec4f" },
   outputs: { y: "vec4f" },
-  params: { size: "u32", factor: "f32" },
-  wgsl: elementwise(perLane, "y[i] = params.factor * x[i];"),
+  params: { ...streamParams, factor: "f32" },
+  wgsl: byStream("y[i] = params.factor * x[i];"),
 });
 
 /** y = factor · x. */
-export function scale<T>(size: number, factor: number, t: { x: T; y: T }): Dispatch<T> {
-  return dispatch(scaleKernel, t, { size, factor }, workgroups(size));
+export function scale<T>(size: number, factor: number, t: { x: T; y: T }, streams = 1): Dispatch<T> {
+  const { count, groups, params } = share(size, streams);
+  return dispatch(scaleKernel, t, { ...params, factor }, groups, { streams: { count, bindings: ["x", "y"] } });
 }

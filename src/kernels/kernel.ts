@@ -51,6 +51,12 @@ export function defineKernel<
   return { workgroupSize: 64, subgroups: false, ...description };
 }
 
+interface Streams<B extends string = string> {
+  readonly count: number;
+  readonly bindings: readonly B[];
+  readonly parameters?: readonly B[];
+}
+
 /** One call of a kernel on handles of type T (GPU buffers, or the symbolic tensors of a recorded step). */
 export interface Dispatch<T> {
   readonly kernel: Kernel;
@@ -61,9 +67,10 @@ export interface Dispatch<T> {
   readonly operations: number;
   /**
    * Where the streams can be computed one by one: their number, and the bindings that are sliced. The kernel counts
-   * streams from 0 within the slices; `params.firstStream` is what to add for bindings that stay whole.
+   * streams from 0 within the slices; `params.firstStream` is what to add for bindings that stay whole. `parameters`
+   * may be either, all alike; where there are any, firstStream is for them alone.
    */
-  readonly streams?: { readonly count: number; readonly bindings: readonly string[] };
+  readonly streams?: Streams;
 }
 
 export function dispatch<T, B extends string, P extends string>(
@@ -71,7 +78,7 @@ export function dispatch<T, B extends string, P extends string>(
   bindings: { readonly [K in NoInfer<B>]: T },
   params: { readonly [K in NoInfer<P>]: number },
   workgroups: number,
-  more: { operations?: number; streams?: { count: number; bindings: readonly NoInfer<B>[] } } = {},
+  more: { operations?: number; streams?: Streams<NoInfer<B>> } = {},
 ): Dispatch<T> {
   const { operations = 0, streams } = more;
   const plain = { kernel: kernel as Kernel, bindings, params, workgroups, operations };

@@ -278,18 +278,14 @@ const stagingBytes = 64 * 2 ** 20;
 async function readBuffer(device: Device, source: GPUBuffer): Promise<Float32Array> {
   const result = new Float32Array(source.size / 4);
   const size = Math.min(stagingBytes, source.size);
-  const staging = await device.createBuffer("staging", size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+  const staging = device.createStaging(size);
   for (let at = 0; at < source.size; at += size) {
     const bytes = Math.min(size, source.size - at);
-    const encoder = device.gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(source, at, staging, 0, bytes);
-    device.gpu.queue.submit([encoder.finish()]);
-    await device.wait(staging.mapAsync(GPUMapMode.READ, 0, bytes));
-    result.set(new Float32Array(staging.getMappedRange(0, bytes)), at / 4);
+    device.submit(`reading ${source.label}`, (encoder) => encoder.copyBufferToBuffer(source, at, staging, 0, bytes));
+    result.set(new Float32Array(await device.map(staging, bytes)), at / 4);
     staging.unmap();
   }
   staging.destroy();
-  device.check();
   return result;
 }
 

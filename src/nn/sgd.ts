@@ -109,9 +109,7 @@ export class Sgd {
   trackStatistics(microBatch: number): void {
     if (microBatch === 0) {
       const { device, running, next } = this.#parameters.buffers;
-      const encoder = device.gpu.createCommandEncoder();
-      encoder.copyBufferToBuffer(running, 0, next!, 0, running.size);
-      device.gpu.queue.submit([encoder.finish()]);
+      device.submit("running statistics", (encoder) => encoder.copyBufferToBuffer(running, 0, next!, 0, running.size));
     }
     this.#statistics.run();
   }
@@ -128,9 +126,7 @@ export class Sgd {
   /** Sets all gradients to zero, before a sum over micro-batches. */
   clearGradients(): void {
     const { device, gradients } = this.#parameters.buffers;
-    const encoder = device.gpu.createCommandEncoder();
-    encoder.clearBuffer(gradients!);
-    device.gpu.queue.submit([encoder.finish()]);
+    device.submit("clear gradients", (encoder) => encoder.clearBuffer(gradients!));
   }
 
   /** How many losses and blocks of gradients were not finite; anything but 0 stopped all updates. */
