@@ -46,9 +46,9 @@ const say = (text: string) => {
   terminal.out(`${text}\n`);
 };
 
-// 1. Data: 2,000 scenes, of which 400 are held out.
+// 1. Data: 3,200 scenes, of which a fifth is held out.
 const imageSize = 32;
-const count = 2000;
+const count = 3200;
 const data = join(folder, "data");
 say(`1. Drawing ${count} scenes (seed ${seed}) into ${data}`);
 const synth = await synthesize(
@@ -65,11 +65,11 @@ const config: TrainConfig = {
   data: synth.manifest,
   imageSize,
   batchSize: 32,
-  epochs: 8,
-  lr: 0.02,
+  epochs: 6,
+  lr: 0.01,
   lambda: 1,
   seed,
-  evalEvery: 4,
+  evalEvery: 3,
 };
 const run = join(folder, "run");
 say(`2. Training ${flags.full ? "AENet" : "a reduced AENet"}; what departs from the defaults of \`aenet train\`:`);
