@@ -1,0 +1,138 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { runProgram } from "../../src/aenet/cli/program.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "aenet-cli-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const at = (...names: string[]) => join(folder, ...names);
+
+/** What a command line prints and the code it ends with. */
+async function run(args: readonly string[], environment: Record<string, string> = {}) {
+  const [out, err]: [string[], string[]] = [[], []];
+  const terminal = {
+    out: (text: string) => void out.push(text),
+    err: (text: string) => void err.push(text),
+    interactive: false,
+    columns: 80,
+    environment: { ...(process.env.AENET_ADAPTER ? { AENET_ADAPTER: process.env.AENET_ADAPTER } : {}), ...environment },
+  };
+  const code = await runProgram(args, terminal);
+  return { code, out: out.join(""), err: err.join("") };
+}
+
+const data = at("scenes", "manifest.csv");
+const tiny = ["--depth", "1,1,1,1", "--base-channels", "4", "--image-size", "32", "--batch-size", "8", "--lr", "0.01"];
+
+describe("help", () => {
+  it("lists the commands that work, and no others", async () => {
+    const { code, out } = await run(["--help"]);
+    expect(code).toBe(0);
+    for (const name of ["train", "eval", "predict", "doctor", "data"])
+      expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
+    for (const name of ["experiment", "bench", "gradcheck", "export", "serve"]) expect(out).not.toContain(name);
+  });
+
+  it.each([["train"], ["eval"], ["predict"], ["doctor"], ["data", "import"], ["data", "synth"], ["data", "check"]])(
+    "of %s %s has an example",
+    async (...names) => {
+      const { code, out } = await run([...names.filter(Boolean), "--help"]);
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`aenet ${names.filter(Boolean).join(" ")} `));
+    },
+  );
+});
+
+describe("settings", () => {
+  const printed = async (args: string[], environment = {}) =>
+    JSON.parse((await run(["train", ...args, "--print-config"], environment)).out) as Record<string, unknown>;
+
+  it("hold in the order defaults < config file < environment < flags", async () => {
+    expect(await printed([])).toMatchObject({ lr: 1e-4, batchSize: 64, lambda: 0.25, epochs: 100, arch: "aenet" });
+    const file = at("config.json");
+    writeFileSync(file, JSON.stringify({ lr: 0.5, "batch-size": 3, epochs: 7 }));
+    const environment = { AENET_BATCH_SIZE: "4", AENET_EPOCHS: "8" };
+    const settings = await printed(["--config", file, "--epochs", "9"], environment);
+    expect(settings).toMatchObject({ lr: 0.5, batchSize: 4, epochs: 9 });
+  });
+
+  it("that do not exist are refused by name", async () => {
+    const file = at("unknown.json");
+    writeFileSync(file, JSON.stringify({ learningRate: 1 }));
+    const { code, err } = await run(["train", "--config", file, "--print-config"]);
+    expect(code).toBe(2);
+    expect(err).toContain("learningRate");
+  });
+});
+
+describe("wrong usage ends with 2 and names what is wrong", () => {
+  it.each([
+    [["train", "--frobnicate"], "--frobnicate"],
+    [["train"], "--data"],
+    [["train", "--data", "x.csv", "--out", "y", "--batch-size", "0"], "--batch-size"],
+    [["train", "--data", "x.csv", "--out", "y", "--precision", "f16"], "f16"],
+    [["train", "--resume", "y", "--lr", "1"], "--lr"],
+    [["predict", "a.jpg"], "--checkpoint"],
+    [["eval", "--checkpoint", "c", "--data", "d", "--split", "some"], "some"],
+    [["doctor", "--adapter", "quantum"], "quantum"],
+  ] as [string[], string][])("%j", async (args, named) => {
+    const { code, err } = await run(args);
+    expect({ code, named: err.includes(named) }).toEqual({ code: 2, named: true });
+  });
+});
+
+it("a manifest that is not there ends with 1 and leaves nothing behind", async () => {
+  const { code, err } = await run(["train", "--data", at("no.csv"), "--out", at("none"), ...tiny]);
+  expect(code).toBe(1);
+  expect(err).toContain(at("no.csv"));
+  expect(existsSync(at("none"))).toBe(false);
+});
+
+it("from generated scenes to predictions", async () => {
+  const synth = await run(["data", "synth", "--out", at("scenes"), "--count", "60", "--seed", "1"]);
+  expect(synth.code).toBe(0);
+  expect((await run(["data", "check", data])).code).toBe(0);
+
+  const shallow = await run(["train", "--data", data, "--out", at("none"), "--depth", "1,2"]);
+  expect([shallow.code, shallow.err]).toEqual([2, expect.stringContaining("--depth 1,2")]);
+
+  const out = at("run");
+  const plan = JSON.parse((await run(["train", "--data", data, ...tiny, "--dry-run", "--json"])).out);
+  expect(plan).toMatchObject({ arch: "aenet", memory: { gradients: plan.memory.parameters } });
+  expect(existsSync(out)).toBe(false);
+
+  const trained = await run(["train", "--data", data, "--out", out, ...tiny, "--max-steps", "3", "--seed", "5"]);
+  expect([trained.code, trained.out]).toEqual([0, expect.stringContaining(out)]);
+  for (const departure of ["--depth 1,1,1,1", "--lr 0.01"]) expect(trained.err).toContain(departure);
+  expect((await run(["train", "--data", data, "--out", out, ...tiny])).err).toContain("--overwrite");
+  expect((await run(["train", "--resume", out, "--max-steps", "5"])).code).toBe(0);
+
+  const checkpoint = join(out, "checkpoints", "last.safetensors");
+  const evaluated = await run([
+    "eval",
+    "--checkpoint",
+    checkpoint,
+    "--data",
+    data,
+    "--split",
+    "test",
+    "--json",
+    "--per-image",
+  ]);
+  const report = JSON.parse(evaluated.out);
+  expect(evaluated.code).toBe(0);
+  expect(report.images).toHaveLength(report.n_aes);
+
+  writeFileSync(at("broken.png"), "no image");
+  const image = join(folder, "scenes", report.images[0].path);
+  const predicted = await run(["predict", "--checkpoint", checkpoint, image, at("broken.png"), "--json"]);
+  expect(predicted.code).toBe(3);
+  const [first, second] = JSON.parse(predicted.out);
+  expect(first).toMatchObject({ path: image, error: null });
+  expect(first.aes_prob).toBeCloseTo(report.images[0].aes_prob, 5);
+  expect(second).toMatchObject({ path: at("broken.png"), aes_prob: null, top_emotion: null });
+  const csv = (await run(["predict", "--checkpoint", checkpoint, image, "--csv"])).out.split("\n");
+  expect(csv[0]).toContain("emotion_awe");
+  expect(csv[1]!.split(",")).toHaveLength(csv[0]!.split(",").length);
+});
