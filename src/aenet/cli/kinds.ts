@@ -56,9 +56,9 @@ export function integer(least: number = Number.MIN_SAFE_INTEGER, most: number = 
   };
 }
 
-export function choice<T extends string>(names: readonly T[]): Kind<T> {
+export function choice<T extends string>(names: readonly T[], placeholder: string = names.join("|")): Kind<T> {
   return {
-    placeholder: names.join("|"),
+    placeholder,
     read(value) {
       const found = names.find((name) => name === value);
       if (found !== undefined) return found;

@@ -34,7 +34,7 @@ export const trainOptions: Options<TrainFlags> = {
   dryRun: { kind: boolean, default: false, help: "print parameters, operations and the memory plan, allocate nothing" },
   json: { ...json, help: "print the dry run, or the run's result, as JSON" },
   ...describe("Network:", {
-    arch: [choice(archNames), "the network"],
+    arch: [choice(archNames, "name"), archNames.join(", ")],
     depth: [list(integer()), "blocks in layer1 to layer4"],
     baseChannels: [integer(), "channels of the stem"],
     baseWidth: [integer(), "width of the 3x3 convolutions in 64ths (default: 64, in wrn 132)"],

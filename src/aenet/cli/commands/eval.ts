@@ -36,7 +36,7 @@ const options: Options<EvalFlags> = {
   csv: { kind: boolean, default: false, help: "print CSV, a row an image" },
   imageSize: { kind: integer(1), default: null, help: "side of the square that the network sees", group },
   resize: { kind: choice(resizeModes), default: null, help: "how an image is brought to that size", group },
-  arch: { kind: choice(archNames), default: null, help: "the network", group },
+  arch: { kind: choice(archNames, "name"), default: null, help: archNames.join(", "), group },
   classes: { kind: classNames, default: null, help: "the emotions in order", group },
   batchSize,
   ...computeOptions,
