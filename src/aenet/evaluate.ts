@@ -214,4 +214,3 @@ export async function loadNetwork(
   const own = new Map([...tensors].filter(([name]) => wanted.has(name)));
   return { network, info, fill: () => network.parameters.write(own) };
 }
-
