@@ -102,7 +102,7 @@ export function trainConfigOf(values: TrainFlags, data: string): TrainConfig {
  */
 export function departures(config: TrainConfig): string[] {
   return entriesOf(trainOptions).flatMap(([key, option]) => {
-    if (!(key in defaultTrainConfig)) return [];
+    if (!(key in defaultTrainConfig && key in config)) return [];
     const value = config[key as keyof typeof defaultTrainConfig];
     if (formatValue(value) === formatValue(option.default)) return [];
     if (typeof value === "boolean") return [flagOf(key, option)];

@@ -1,6 +1,7 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { checkTrainConfig } from "../../training/config.ts";
+import { checkTrainConfig, type TrainConfig } from "../../training/config.ts";
 import type { DryRun, TrainEvents, TrainProgress, TrainResult, TrainSettings } from "../../training/train.ts";
 import type { CommandSpec } from "../command.ts";
 import { type ExitCode, exitCodes, required, UsageError } from "../errors.ts";
@@ -40,7 +41,7 @@ export function trainCommand(
       const out = { path, overwrite: values.overwrite };
       const { train } = await load();
       return watch(terminal, values, config.data, config.epochs, (settingsNow, events) => {
-        for (const line of departures(config)) events.onMessage?.(`  ${line}`);
+        tellDepartures(config, events);
         return train(config, out, { ...settings, ...settingsNow }, events);
       });
     },
@@ -64,9 +65,25 @@ async function resume(
     ...(given.has("epochs") ? { epochs: values.epochs } : {}),
     ...(given.has("maxSteps") ? { maxSteps: values.maxSteps } : {}),
   };
-  return watch(terminal, values, null, changes.epochs ?? null, (settingsNow, events) =>
-    resumeTraining(path, changes, { ...settings, ...settingsNow }, events),
+  const stored = await storedConfig(path);
+  const epochs = changes.epochs ?? stored?.epochs ?? null;
+  return watch(terminal, values, null, epochs, (settingsNow, events) => {
+    if (stored) tellDepartures({ ...stored, ...changes }, events);
+    return resumeTraining(path, changes, { ...settings, ...settingsNow }, events);
+  });
+}
+
+/** What the run was begun with; null where that cannot be read, of which resuming tells more. */
+async function storedConfig(path: string): Promise<TrainConfig | null> {
+  return readFile(join(path, "config.json"), "utf8").then(
+    (text) => JSON.parse(text) as TrainConfig,
+    () => null,
   );
+}
+
+function tellDepartures(config: TrainConfig, events: TrainEvents): void {
+  const found = departures(config);
+  events.onMessage?.(found.length > 0 ? `settings: ${found.join(", ")}` : "settings: the defaults");
 }
 
 /** Runs a training with its progress on standard error and tells at the end what came of it. */
