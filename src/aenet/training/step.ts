@@ -129,8 +129,8 @@ export class TrainingStep {
     return this.#program.plan;
   }
 
-  /** Queues a step and returns at once; the losses come when the device is done. */
-  submit(input: StepInput, rates: LearningRates): Promise<StepLosses> {
+  /** Queues a step and returns at once; the losses come when the device is done. One that failed rejects. */
+  async submit(input: StepInput, rates: LearningRates): Promise<StepLosses> {
     const { batchSize, microBatch } = this.#options;
     const { inputs, losses } = this.#recording;
     const aesLabels = input.aesTarget.map((target, i) => (input.aesMask[i] ? target : -1));
@@ -152,16 +152,17 @@ export class TrainingStep {
       this.#program.run();
       this.#sgd.trackStatistics(part);
       const read = async (t: Tensor | null) => (t ? (await this.#program.read(t))[0]! : null);
-      parts.push(Promise.all([read(losses.total), read(losses.aes), read(losses.emo)]));
+      const values = Promise.all([read(losses.total), read(losses.aes), read(losses.emo)]);
+      values.catch(() => {}); // awaited below, unless the next part cannot even be queued
+      parts.push(values);
     }
     this.#sgd.step(rates);
-    const nonFinite = this.#sgd.nonFinite();
-    return Promise.all([Promise.all(parts), nonFinite]).then(([losses, nonFinite]) => {
-      const sum = (i: number) => losses.reduce((total, part) => total + (part[i] ?? 0), 0);
-      const aes = losses[0]![1] !== null && aesCount > 0 ? sum(1) : null;
-      const emo = losses[0]![2] !== null && emoCount > 0 ? sum(2) : null;
-      return { loss: aes === null && emo === null ? null : sum(0), aes, emo, nonFinite };
-    });
+    // Everything is queued before the first of these is awaited.
+    const [values, nonFinite] = await Promise.all([Promise.all(parts), this.#sgd.nonFinite()]);
+    const sum = (i: number) => values.reduce((total, part) => total + (part[i] ?? 0), 0);
+    const aes = losses.aes !== null && aesCount > 0 ? sum(1) : null;
+    const emo = losses.emo !== null && emoCount > 0 ? sum(2) : null;
+    return { loss: aes === null && emo === null ? null : sum(0), aes, emo, nonFinite };
   }
 
   /** The name of a weight whose last gradient has a value that is not finite, or null. */
