@@ -29,7 +29,9 @@ export function processTerminal(): Terminal {
     out: writer(stdout),
     err: writer(stderr),
     interactive: stderr.isTTY === true,
-    columns: stderr.columns ?? 80,
+    get columns() {
+      return stderr.columns ?? 80; // a window may change its size
+    },
     environment: env,
   };
 }

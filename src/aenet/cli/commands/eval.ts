@@ -114,7 +114,7 @@ export function formatEvaluation(report: EvaluationReport): string {
     percent(majority),
     String(samples),
   ];
-  const failed = report.errors.length > 0 ? `, ${report.errors.length} images failed` : "";
+  const failed = report.errors.length > 0 ? `, ${report.errors.length} failed` : "";
   const summary = `${report.checkpoint} on the ${report.split} split: loss ${short(report.loss)}${failed}\n\n`;
   const table = alignRight([
     ["task", "accuracy", "95 % interval", "majority", "samples"],

@@ -86,7 +86,7 @@ export function formatTable(rows: readonly Prediction[], classes: readonly strin
 export function formatPredictions(rows: readonly Prediction[]): string {
   return alignLeft(
     rows.map(({ path, aes_prob, aes_label, emotions, error }) => {
-      if (error !== null) return [path, `failed: ${error}`];
+      if (error !== null) return [path, "", `failed: ${error}`];
       const likeliest = Object.entries(emotions ?? {}).sort(([, p], [, q]) => q - p);
       return [
         path,

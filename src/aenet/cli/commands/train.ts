@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -102,7 +103,10 @@ async function watch(
   } finally {
     progress.clear();
   }
-  terminal.out(values.json ? formatJson(result) : formatResult(result, data));
+  // A run that ended within its first epoch may have no best yet.
+  const names = ["best", "last"].map((name) => join(result.out, "checkpoints", `${name}.safetensors`));
+  const checkpoint = names.find((name) => existsSync(name)) ?? names[0]!;
+  terminal.out(values.json ? formatJson(result) : formatResult(result, { checkpoint, data }));
   return result.reason === "interrupted" ? exitCodes.interrupted : exitCodes.done;
 }
 
@@ -119,7 +123,7 @@ function eventsOf(progress: Progress, epochs: number | null): TrainEvents {
   };
 }
 
-/** `epoch 2/5, step 31/80, loss 0.7103 (aesthetics 0.6931, emotion 2.079), 41 images/s, 1:05 left` */
+/** `epoch 2/5, step 31/80, 1:05 left, loss 0.7103 (aesthetics 0.6931, emotion 2.079), 41 images/s` */
 export function formatStep(
   record: StepRecord,
   { stepsDone, stepsTotal }: TrainProgress,
@@ -129,9 +133,9 @@ export function formatStep(
   return [
     `epoch ${record.epoch + 1}${epochs === null ? "" : `/${epochs}`}`,
     `step ${stepsDone}/${stepsTotal}`,
+    ...(secondsLeft === null ? [] : [`${formatSeconds(secondsLeft)} left`]),
     `loss ${short(record.loss)} (aesthetics ${short(record.loss_aes)}, emotion ${short(record.loss_emo)})`,
     `${Number(record.images_per_s.toPrecision(3))} images/s`,
-    ...(secondsLeft === null ? [] : [`${formatSeconds(secondsLeft)} left`]),
   ].join(", ");
 }
 
@@ -153,10 +157,14 @@ const ends: Record<TrainResult["reason"], string> = {
   interrupted: "interrupted, with a checkpoint",
 };
 
-export function formatResult({ out, steps, epochs, skippedImages, reason }: TrainResult, data: string | null): string {
+/** What came of a run, and what to do next; `data` is null where the manifest is not at hand. */
+export function formatResult(
+  { out, steps, epochs, skippedImages, reason }: TrainResult,
+  next: { checkpoint: string; data: string | null },
+): string {
   const resumed = `aenet train --resume ${shellWord(out)}`;
-  const checkpoint = shellWord(join(out, "checkpoints", "best.safetensors"));
-  const manifest = data === null ? "MANIFEST" : shellWord(data);
+  const checkpoint = shellWord(next.checkpoint);
+  const manifest = next.data === null ? "MANIFEST" : shellWord(next.data);
   return alignLeft([
     ["training", `${ends[reason]}: ${steps} steps, ${epochs} epochs`],
     ...(skippedImages > 0 ? [["damaged", `${skippedImages} images were skipped`]] : []),
