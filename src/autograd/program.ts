@@ -27,9 +27,6 @@ interface Command {
 /** What to do where something does not fit. */
 const help = "a smaller --micro-batch (or --batch-size, or --image-size) helps";
 
-/** What helps where a step does not fit. */
-const lessMemory = "a smaller --micro-batch (or --batch-size, or --image-size) helps";
-
 /** Work in one submit, in multiplications and additions: a desktop GPU resets after about 2 s in one submit. */
 const operationsPerSubmit = 2e10;
 
@@ -94,15 +91,10 @@ export class Program {
     own: GPUBuffer[],
   ): Promise<Program> {
     const allocate = async (label: string, size: number, usage: GPUBufferUsageFlags) => {
-      try {
-        const buffer = await device.createBuffer(label, size, usage);
-        own.push(buffer);
-        return buffer;
-      } catch (error) {
-        throw new GpuError(`${(error as Error).message}; the step needs ${plannedBytes} bytes in all; ${lessMemory}`);
-      }
+      const buffer = await device.createBuffer(label, size, usage);
+      own.push(buffer);
+      return buffer;
     };
-    const plannedBytes = plan.banks.reduce((sum, bytes) => sum + bytes, 0);
     const inputStorages = new Set(inputs.map((t) => t.storage));
     const { STORAGE, COPY_SRC, COPY_DST, UNIFORM } = GPUBufferUsage;
     const banks: GPUBuffer[] = [];
@@ -276,37 +268,42 @@ interface BoundDispatch extends Omit<RecordedDispatch, "bindings"> {
 function splitByStream(device: Device, dispatch: RecordedDispatch): BoundDispatch[] {
   const { maxStorageBufferBindingSize: limit, maxBufferSize } = device.limits;
   const { streams, operation } = dispatch;
-  const refuse = ({ name, shape }: Tensor, bytes: number, where: string, allowed: number) =>
-    new GpuError(
-      `${operation}: ${name} [${shape}] needs ${bytes} bytes in one ${where}, the adapter allows ${allowed}; ${lessMemory}`,
+  for (const { name, shape, storage } of Object.values(dispatch.bindings)) {
+    if (storage.persistent || storage.byteLength <= maxBufferSize) continue;
+    throw new GpuError(
+      `${operation}: ${name} [${shape}] needs ${storage.byteLength} bytes in one buffer, the adapter allows ` +
+        `${maxBufferSize}; ${help}`,
     );
-  const tensors = Object.values(dispatch.bindings);
-  const beyondBuffer = tensors.find((t) => t.storage.byteLength > maxBufferSize);
-  if (beyondBuffer) throw refuse(beyondBuffer, beyondBuffer.storage.byteLength, "buffer", maxBufferSize);
-  const tooLarge = tensors.find((t) => t.storage.byteLength > limit);
+  }
+  const tooLarge = Object.values(dispatch.bindings).find((t) => t.storage.byteLength > limit);
   if (!tooLarge) {
     return [{ ...dispatch, firstStream: 0, bindings: mapValues(dispatch.bindings, ({ storage }) => ({ storage })) }];
   }
-  const isSliced = (name: string) => streams?.bindings.includes(name) ?? false;
-  const sliceOf = (t: Tensor) => t.storage.byteLength / (streams?.count ?? 1);
-  const slices = Object.entries(dispatch.bindings).filter(([name]) => isSliced(name));
-  if (!streams || slices.some(([, t]) => sliceOf(t) % alignment !== 0)) {
-    throw refuse(tooLarge, tooLarge.storage.byteLength, "binding", limit);
-  }
-  for (const [name, t] of Object.entries(dispatch.bindings)) {
-    const bytes = isSliced(name) ? sliceOf(t) : t.storage.byteLength;
-    if (bytes > limit) throw refuse(t, bytes, "binding", limit);
-  }
-  const parts = Array.from({ length: streams.count }, (_, stream) => ({
+  const refuse = ({ name, shape }: Tensor, bytes: number) =>
+    new GpuError(
+      `${operation}: ${name} [${shape}] needs ${bytes} bytes in one binding, the adapter allows ${limit}; ${help}`,
+    );
+  if (!streams) throw refuse(tooLarge, tooLarge.storage.byteLength);
+  const { count, bindings: sliced, parameters = [] } = streams;
+  // Parameters are sliced too where every slice can be bound; else they stay whole, and the kernel counts in them.
+  const slicesParameters = parameters.every((name) => isSliceable(dispatch.bindings[name]!.storage, count));
+  const parts = Array.from({ length: count }, (_, stream) => ({
     ...dispatch,
-    firstStream: stream,
-    workgroups: dispatch.workgroups / streams.count,
-    operations: dispatch.operations / streams.count,
-    bindings: mapValues(dispatch.bindings, (t, name): BoundRange => {
-      if (!isSliced(name)) return { storage: t.storage };
-      return { storage: t.storage, offset: stream * sliceOf(t), size: sliceOf(t) };
+    firstStream: slicesParameters && parameters.length > 0 ? 0 : stream,
+    workgroups: dispatch.workgroups / count,
+    operations: dispatch.operations / count,
+    bindings: mapValues(dispatch.bindings, ({ storage }, name) => {
+      if (!sliced.includes(name) && !(slicesParameters && parameters.includes(name))) return { storage };
+      const size = storage.byteLength / count;
+      return { storage, offset: stream * size, size };
     }),
   }));
+  for (const { bindings } of parts) {
+    for (const [name, { storage, offset = 0, size = storage.byteLength }] of Object.entries(bindings)) {
+      if (offset % alignment !== 0) throw refuse(tooLarge, tooLarge.storage.byteLength); // a slice that cannot be bound
+      if (size > limit) throw refuse(dispatch.bindings[name]!, size);
+    }
+  }
   return parts;
 }
 
