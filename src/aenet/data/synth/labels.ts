@@ -48,17 +48,17 @@ export interface LabelOptions {
 export const defaultLabelOptions: LabelOptions = {
   rho: 0.5,
   sharedWeights: {
-    aesthetics: { contrast: 4, saturation: 3, key: 2 },
+    aesthetics: { contrast: 3, saturation: 3, key: 2 },
     emotion: { contrast: 0, saturation: 1, key: 2 },
   },
   aestheticShared: 0.4,
   aestheticWeights: { placement: 2, sharpness: 3, clutter: -3 },
   valenceShared: 0.5,
-  aestheticNoise: 0.2,
+  aestheticNoise: 0.25,
   emotionNoise: 0.25,
   raters: 10,
   raterBias: 0.6,
-  raterNoise: 1.3,
+  raterNoise: 1.6,
   scoreMean: 5.32,
   scoreDeviation: 1.5,
 };

@@ -74,7 +74,7 @@ export function renderScene(factors: Factors, size: number, random: Random): Uin
 
   if (random.float() < 0.6) paintLandscape(picture, palette, spikes, random);
   else paintBackdrop(picture, palette, spikes, random);
-  paintDistractors(picture, palette, spikes, 12 * level(factors.clutter), place, random);
+  paintDistractors(picture, palette, spikes, 10 * level(factors.clutter), place, random);
   paintSubject(picture, palette, spikes, place, random);
 
   paintSpecks(picture, random);
@@ -116,10 +116,10 @@ function subjectPlace(quality: number, random: Random): { x: number; y: number }
 function paintLandscape(picture: Picture, palette: Palette, spikes: number, random: Random): void {
   const horizon = random.uniform(0.38, 0.48);
   fill(picture, (_, y) => mixRgb(palette.skyTop, palette.skyLow, Math.min(1, y / horizon)));
-  const tones = [palette.far, mixRgb(palette.near, palette.skyLow, 0.55), palette.near, mixRgb(palette.near, palette.far, 0.5)];
+  const tones = [palette.far, mixRgb(palette.near, palette.skyLow, 0.55), palette.near, shade(palette.near, 0.45)];
   tones.forEach((tone, i) => {
     const height = horizon + 0.15 * i;
-    fillPolygon(picture, ridge(height, 0.085, spikes, random), (_, y) => shade(tone, (y - height) * 0.8));
+    fillPolygon(picture, ridge(height, 0.085, spikes, random), (_, y) => shade(tone, (y - height) * 1.2));
   });
 }
 
@@ -134,7 +134,7 @@ function paintBackdrop(picture: Picture, palette: Palette, spikes: number, rando
   });
   const x = random.uniform(0.4, 0.6);
   const y = random.uniform(0.4, 0.6);
-  [palette.far, mixRgb(palette.far, palette.skyLow, 0.6), palette.far].forEach((tone, i) => {
+  [mixRgb(palette.far, palette.near, 0.3), palette.skyLow, palette.far].forEach((tone, i) => {
     fillPolygon(picture, outline(x, y, 0.44 - 0.13 * i, spikes, random), (_, py) => shade(tone, 0.15 + 0.5 * (py - y)));
   });
 }
@@ -183,9 +183,9 @@ function paintDistractors(
   place: { x: number; y: number },
   random: Random,
 ): void {
-  const ink = shade(palette.near, 0.75);
-  const colours: Rgb[] = [ink, shade(palette.subject, 0.5)];
-  for (let i = 0; i < 12; i++) {
+  const ink = mixRgb(palette.near, [0, 0, 0], 0.6);
+  const colours: Rgb[] = [ink, mixRgb(palette.subject, [0, 0, 0], 0.4), palette.subject];
+  for (let i = 0; i < 10; i++) {
     let x = random.uniform(0.05, 0.95);
     let y = random.uniform(0.05, 0.95);
     const dx = x - place.x;
@@ -195,7 +195,7 @@ function paintDistractors(
       x = place.x + (dx / distance) * 0.28;
       y = place.y + (dy / distance) * 0.28;
     }
-    const radius = random.uniform(0.055, 0.068) * Math.min(1, Math.max(0, count - i));
+    const radius = random.uniform(0.05, 0.065) * Math.min(1, Math.max(0, count - i));
     const colour = colours[random.integer(colours.length)]!;
     const points = outline(x, y, radius, spikes, random);
     if (radius > 0) fillPolygon(picture, points, () => colour);
@@ -204,11 +204,11 @@ function paintDistractors(
 
 /** Flecks of light, like snow or fireflies, all over the scene: they show at once whether it is in focus. */
 function paintSpecks(picture: Picture, random: Random): void {
-  for (let i = 0; i < 24; i++) {
+  for (let i = 0; i < 28; i++) {
     const x = random.float();
     const y = random.float();
-    const r = random.uniform(0.016, 0.022);
-    fillPolygon(picture, [x - r, y, x, y - r, x + r, y, x, y + r], () => [1.1, 1.08, 1]);
+    const r = random.uniform(0.012, 0.018);
+    fillPolygon(picture, [x - r, y, x, y - r, x + r, y, x, y + r], () => [1, 0.98, 0.92], 0.9);
   }
 }
 
