@@ -71,8 +71,31 @@ it("eval reports the contract's fields; predict keeps the order and tells damage
   const common = { checkpoint, data, split: "test" as const, adapter, perImage: true };
 
   const report = await evaluate({ ...common, batchSize: 3 });
-  const fields: (keyof EvaluationReport)[] = ["checkpoint", "split", "classes", "n_aes", "n_emo", "loss"];
-  expect(Object.keys(report)).toEqual(expect.arrayContaining(fields));
+  const fields: (keyof EvaluationReport)[] = [
+    ...([
+      "checkpoint",
+      "split",
+      "classes",
+      "n_aes",
+      "n_emo",
+      "loss",
+      "loss_aes",
+      "loss_emo",
+      "acc_aes",
+      "acc_emo",
+    ] as const),
+    ...(["majority_aes", "majority_emo", "images", "errors"] as const),
+  ];
+  expect(Object.keys(report)).toEqual(fields);
+  expect(Object.keys(report.images![0]!)).toEqual([
+    "path",
+    "aes_logit",
+    "aes_prob",
+    "aes_true",
+    "emo_logits",
+    "emotion",
+    "emotion_true",
+  ]);
   expect(report).toMatchObject({ split: "test", n_aes: 4, n_emo: 4 });
   expect(report.errors.map(({ path }) => path)).toEqual(["test-3.png"]);
   expect(report.images!.map(({ path }) => path)).toEqual(["test-0.png", "test-1.png", "test-2.png", "test-4.png"]);
