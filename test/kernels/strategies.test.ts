@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
+import { cases } from "../../src/autograd/gradcheck/cases.ts";
+import { checkCase } from "../../src/autograd/gradcheck/check.ts";
 import { openDevice, parseAdapterChoice } from "../../src/node/index.ts";
-import { cases } from "../ops/cases.ts";
-import { checkCase } from "../ops/check.ts";
 
 // The strategy for adapters that the table does not know has to be right on the adapter at hand too.
 const device = await openDevice({ adapter: parseAdapterChoice(process.env.AENET_ADAPTER || "auto") });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
+import { cases } from "../../src/autograd/gradcheck/cases.ts";
+import { compare, drawExpected, runOnGpu } from "../../src/autograd/gradcheck/check.ts";
 import { testDevice } from "../support/device.ts";
-import { cases } from "./cases.ts";
-import { compare, drawExpected, runOnGpu } from "./check.ts";
 import { testOps } from "./run.ts";
 
 const inOtherFiles = ["conv2d", "batchNorm", "fuse"];

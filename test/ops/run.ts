@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { cases } from "../../src/autograd/gradcheck/cases.ts";
+import { checkCase } from "../../src/autograd/gradcheck/check.ts";
 import { testDevice } from "../support/device.ts";
-import { cases } from "./cases.ts";
-import { checkCase } from "./check.ts";
 
 /** One test for every case of an op in the table. */
 export function testOps(...ops: string[]): void {

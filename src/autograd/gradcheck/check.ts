@@ -1,5 +1,8 @@
 /** Runs a case of the op table on the GPU and holds everything it gives against the float64 reference. */
-import { type Program, Tape, Tensor } from "../../src/autograd/index.ts";
+
+import type { Device } from "../../kernels/device.ts";
+import { Random } from "../../random.ts";
+import { type Program, Tape, Tensor } from "../index.ts";
 import {
   centralDifferences,
   directionalDifferences,
@@ -7,9 +10,7 @@ import {
   type NdArray,
   ndarray,
   relativeError,
-} from "../../src/autograd/reference/index.ts";
-import type { Device } from "../../src/kernels/index.ts";
-import { Random } from "../../src/random.ts";
+} from "../reference/index.ts";
 import { drawInputs, isDifferentiated, type OpCase, type Values } from "./case.ts";
 
 /** The op's output and its gradients, by name: "y", "d(x)". */

@@ -1,7 +1,8 @@
 /** What a case of the op table is, and how its numbers are drawn. */
-import type { Tensor } from "../../src/autograd/index.ts";
-import { type NdArray, ndarray, sizeOf } from "../../src/autograd/reference/index.ts";
-import { Random } from "../../src/random.ts";
+
+import { Random } from "../../random.ts";
+import type { Tensor } from "../index.ts";
+import { type NdArray, ndarray, sizeOf } from "../reference/index.ts";
 
 /** The value of the element at `index`, in logical order. */
 export type Fill = (random: Random, index: number) => number;

@@ -14,9 +14,9 @@ import {
   relu,
   softmaxCrossEntropy,
   type Tensor,
-} from "../../src/autograd/index.ts";
-import * as reference from "../../src/autograd/reference/index.ts";
-import { map, type NdArray, sizeOf } from "../../src/autograd/reference/index.ts";
+} from "../index.ts";
+import * as reference from "../reference/index.ts";
+import { map, type NdArray, sizeOf } from "../reference/index.ts";
 import {
   constant,
   type Fill,
