@@ -1,5 +1,12 @@
-/** The networks: AENet as in the paper's Figure 2, and the baselines that are one stream. */
-import { concatStreams, type Fusion, globalAveragePool, type Tensor } from "../autograd/index.ts";
+/** The networks: AENet as in the paper's Figure 2, and the baselines of one stream and of two. */
+import {
+  concatStreams,
+  type Fusion,
+  globalAveragePool,
+  type Parameter,
+  stitch,
+  type Tensor,
+} from "../autograd/index.ts";
 import { Linear, Parameters, ResNet } from "../nn/index.ts";
 import { type Architecture, inStream, streamsOf, type Task, tasksOf } from "./architecture.ts";
 
@@ -61,6 +68,48 @@ export class AENet implements Network {
   }
 }
 
+/** Start values of a cross-stitch unit, row by row: 0.9 from the own stream, 0.1 from the other. */
+const stitchInit = [0.9, 0.1, 0.1, 0.9];
+
+/** CSNet: two streams, joined by cross-stitch units (Misra et al. 2016) where AENet has its fusion layers, and two heads. */
+export class CrossStitch implements Network {
+  readonly architecture: Architecture;
+  readonly parameters: Parameters = new Parameters();
+  readonly resnet: ResNet;
+  readonly headAes: Linear;
+  readonly headEmo: Linear;
+  /** W [2, 2] by point, 0 after the stem's max pool to 4 after layer4. */
+  readonly #weights: ReadonlyMap<number, Parameter>;
+
+  constructor(architecture: Architecture) {
+    const { parameters } = this;
+    const { fusionPoints, classes } = architecture;
+    this.architecture = architecture;
+    this.resnet = new ResNet(placeOf(architecture, parameters), architecture);
+    this.#weights = new Map(fusionPoints.map((point) => [point, createStitch(parameters, point)]));
+    this.headAes = new Linear(parameters, "head.aes", this.resnet.features, 1);
+    this.headEmo = new Linear(parameters, "head.emo", this.resnet.features, classes.length);
+  }
+
+  forward(image: Tensor): Logits {
+    let x = this.#stitch(0, this.resnet.stem(image)); // x_a, x_e, stacked
+    x = this.#stitch(1, this.resnet.layer(1, x));
+    x = this.#stitch(2, this.resnet.layer(2, x));
+    x = this.#stitch(3, this.resnet.layer(3, x));
+    x = this.#stitch(4, this.resnet.layer(4, x));
+    const v = globalAveragePool(x);
+    return {
+      aes: this.headAes.forward(concatStreams(v, [0])),
+      emo: this.headEmo.forward(concatStreams(v, [1])),
+    };
+  }
+
+  #stitch(point: number, x: Tensor): Tensor {
+    const weight = this.#weights.get(point);
+    return weight ? stitch(x, weight) : x;
+  }
+}
+
 /** One stream with a head for each task: ResNet50 and WRN (one task), SSNet (both). */
 export class SingleStream implements Network {
   readonly architecture: Architecture;
@@ -89,17 +138,19 @@ export class SingleStream implements Network {
   }
 }
 
-/** @throws Error for an architecture that cannot be built yet. */
 export function createNetwork(architecture: Architecture): Network {
   switch (architecture.arch) {
     case "aenet":
     case "aenet-fl":
       return new AENet(architecture);
+    case "csnet":
+      return new CrossStitch(architecture);
     case "resnet50-aes":
     case "resnet50-emo":
+    case "wrn-aes":
+    case "wrn-emo":
+    case "ssnet":
       return new SingleStream(architecture);
-    default:
-      throw new Error(`--arch ${architecture.arch}: cannot be trained or run yet`);
   }
 }
 
@@ -117,4 +168,14 @@ function createFusion(architecture: Architecture, parameters: Parameters, point:
     group: "fusion",
   });
   return { weights, detachShared };
+}
+
+function createStitch(parameters: Parameters, point: number): Parameter {
+  return parameters.parameter({
+    names: [`stitch.${point}.weight`],
+    shape: [2, 2],
+    fileLayout: "matrix",
+    init: stitchInit,
+    group: "fusion",
+  });
 }

@@ -7,6 +7,7 @@ export { linear } from "./ops/linear.ts";
 export { binaryCrossEntropyWithLogits, softmaxCrossEntropy } from "./ops/losses.ts";
 export { globalAveragePool, type MaxPoolOptions, maxPool2d } from "./ops/pool.ts";
 export { preprocess } from "./ops/preprocess.ts";
+export { stitch } from "./ops/stitch.ts";
 export { concatStreams } from "./ops/streams.ts";
 export { type MemoryPlan, planMemory } from "./planner.ts";
 export { Program, type ProgramOptions, type ProgramPlan } from "./program.ts";

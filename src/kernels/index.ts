@@ -12,3 +12,4 @@ export * from "./losses.ts";
 export * from "./pool.ts";
 export * from "./preprocess.ts";
 export * from "./sgd.ts";
+export * from "./stitch.ts";

@@ -8,8 +8,14 @@ import type { Device } from "../kernels/device.ts";
 import { Random } from "../random.ts";
 import type { TensorData } from "./safetensors.ts";
 
-/** How a slice of a tensor is written to a file: convolutions OIHW, linear weights [out, in], the rest as it is. */
-type FileLayout = "convolution" | "linear" | "plain";
+/**
+ * How a slice of a tensor is written to a file: convolutions OIHW, linear weights [out, in], the rest as it is. A plain
+ * tensor of two axes has a slice a row; a matrix is one slice.
+ */
+type FileLayout = "convolution" | "linear" | "plain" | "matrix";
+
+/** Drawn, or one value for all, or the values themselves. */
+type Init = "xavier" | number | readonly number[];
 
 /** One tensor of a file: a slice along the leading axis of a parameter (a stream's part, or one fusion weight). */
 export interface Slice {
@@ -27,7 +33,7 @@ export interface Slice {
   readonly group: "base" | "fusion";
   /** Whether weight decay applies. */
   readonly decay: boolean;
-  readonly init: "xavier" | number;
+  readonly init: Init;
 }
 
 export interface ParameterOptions {
@@ -36,8 +42,8 @@ export interface ParameterOptions {
   /** The whole shape; with several names the leading axis counts them. */
   readonly shape: readonly number[];
   readonly fileLayout: FileLayout;
-  /** The start value, or one for each slice. */
-  readonly init: "xavier" | number | readonly number[];
+  /** The start value, or one for each slice; of a matrix, its values. */
+  readonly init: Init;
   readonly group?: "base" | "fusion";
   readonly decay?: boolean;
 }
@@ -66,7 +72,7 @@ export class Parameters {
   /** Declares a parameter; its memory comes with `allocate`. */
   parameter(options: ParameterOptions): Parameter {
     const { shape, fileLayout, names } = options;
-    const parameter = new Parameter(names[0]!, shape, fileLayout === "plain" ? "channels" : "weight");
+    const parameter = new Parameter(names[0]!, shape, isPermuted(fileLayout) ? "weight" : "channels");
     this.#weights.add(parameter);
     this.#declare(parameter, options);
     return parameter;
@@ -100,7 +106,7 @@ export class Parameters {
         fileLayout,
         group,
         decay,
-        init: typeof init === "object" ? init[i]! : init,
+        init: typeof init === "object" && fileLayout !== "matrix" ? init[i]! : init,
       });
     });
   }
@@ -193,8 +199,10 @@ export class Parameters {
           const bound = Math.sqrt(6 / ((inputs! + outputs!) * taps));
           const random = new Random(seed, "init", name);
           for (let i = 0; i < data.length; i++) data[i] = random.uniform(-bound, bound);
-        } else {
+        } else if (typeof init === "number") {
           data.fill(init);
+        } else {
+          data.set(init);
         }
         return [name, { shape: [...shape], data }];
       }),
@@ -289,6 +297,8 @@ async function readBuffer(device: Device, source: GPUBuffer): Promise<Float32Arr
   return result;
 }
 
+const isPermuted = (layout: FileLayout) => layout === "convolution" || layout === "linear";
+
 function fileShape(shape: readonly number[], layout: FileLayout): readonly number[] {
   if (layout === "convolution") {
     const [kh, kw, inChannels, outChannels] = shape;
@@ -299,7 +309,7 @@ function fileShape(shape: readonly number[], layout: FileLayout): readonly numbe
 
 /** [kh, kw, I, O] ↔ OIHW and [I, O] ↔ [O, I]: both move the output channels to the front. */
 function permute(values: Float32Array, slice: Slice, direction: "toFile" | "fromFile"): Float32Array {
-  if (slice.fileLayout === "plain") return values;
+  if (!isPermuted(slice.fileLayout)) return values;
   const outputs = slice.shape.at(-1)!;
   const inputs = slice.shape.at(-2)!;
   const taps = values.length / (outputs * inputs);

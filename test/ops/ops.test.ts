@@ -18,6 +18,7 @@ it("the check sees an output off by a ten-thousandth and any gradient off by a t
     "batchNorm training [3,2,3,3,7]",
     "network of three streams training",
     "conv2d 3x3 s2 p1 [3,2,9,9",
+    "stitch [2,2,3,4,5]",
   ]) {
     const opCase = cases.find(({ name }) => name.startsWith(start))!;
     const expected = drawExpected(opCase);

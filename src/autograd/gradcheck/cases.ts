@@ -13,6 +13,7 @@ import {
   preprocess,
   relu,
   softmaxCrossEntropy,
+  stitch,
   type Tensor,
 } from "../index.ts";
 import * as reference from "../reference/index.ts";
@@ -286,6 +287,32 @@ const fuseCases: OpCase[] = [
   fuseCase([3, 2, 3, 2, 6], "channel, detached"),
   fuseCase([3, 2, 19, 21, 5], "scalar", large),
   fuseCase([3, 2, 9, 8, 67], "channel", large),
+];
+
+// stitch ------------------------------------------------------------------------------------------------------------
+
+/** W around its first values, its elements all different, so that W and its transpose are told apart. */
+const stitchInput: InputSpec = {
+  shape: [2, 2],
+  fill: (random, index) => gaussian([0.9, 0.1, 0.1, 0.9][index], 0.3)(random, index),
+};
+
+const stitchCase = (x: Shape, extra: Partial<OpCase> = {}): OpCase => ({
+  op: "stitch",
+  name: `stitch ${text(x)}`,
+  inputs: { x: { shape: x, fill: normal }, weight: stitchInput },
+  record: (t) => stitch(t.x, t.weight),
+  reference: (a) => reference.stitch(a.x, a.weight),
+  ...extra,
+});
+
+const stitchCases: OpCase[] = [
+  stitchCase([2, 1, 1, 1, 1]),
+  stitchCase([2, 2, 3, 4, 5]),
+  stitchCase([2, 3, 2, 3, 8]),
+  stitchCase([2, 1, 5, 3, 7]),
+  stitchCase([2, 2, 19, 21, 5], large),
+  stitchCase([2, 2, 9, 8, 67], large),
 ];
 
 // Pools -------------------------------------------------------------------------------------------------------------
@@ -719,18 +746,82 @@ function networkCase(batch: number, size: number, training: boolean): OpCase {
   };
 }
 
+/** CSNet in miniature: one image, two streams, two cross-stitch units, two heads, the summed loss. */
+function crossStitchCase(batch: number, size: number, training: boolean): OpCase {
+  const [width, classes, lambda] = [8, 3, 0.25];
+  const pool = { kernelSize: 3, stride: 2, padding: 1 };
+  const [stem, conv] = [
+    { stride: 2, padding: 3 },
+    { stride: 1, padding: 1 },
+  ];
+  return {
+    op: "several",
+    name: `network of two streams, cross-stitched, ${training ? "training" : "evaluation"} [1,${batch},${size},${size},3]`,
+    training,
+    inputs: {
+      image: { shape: [1, batch, size, size, 3], fill: normal, needsGrad: false },
+      "conv1.weight": weights([2, 7, 7, 3, width], 147),
+      ...affineInputs("bn1", [2, width]),
+      "stitch.0": stitchInput,
+      "conv2.weight": weights([2, 3, 3, width, width], 9 * width),
+      ...affineInputs("bn2", [2, width]),
+      "stitch.1": stitchInput,
+      "aes.weight": weights([width, 1], width),
+      "aes.bias": { shape: [1], fill: normal },
+      "emo.weight": weights([width, classes], width),
+      "emo.bias": { shape: [classes], fill: normal },
+      target: { shape: [batch], fill: list(1, 0, -1), needsGrad: false },
+      targetCount: { shape: [1], fill: constant(batch - Math.floor(batch / 3)), needsGrad: false },
+      labels: { shape: [batch], fill: list(2, 0, 1), dtype: "i32" },
+      labelsCount: { shape: [1], fill: constant(batch), needsGrad: false },
+    },
+    record: (t) => {
+      let x = batchNorm(conv2d(t.image, t["conv1.weight"], stem), affineOf("bn1", t), { relu: true });
+      x = stitch(maxPool2d(x, pool), t["stitch.0"]);
+      x = batchNorm(conv2d(x, t["conv2.weight"], conv), affineOf("bn2", t), { residual: x, relu: true });
+      const v = globalAveragePool(stitch(x, t["stitch.1"]));
+      const aes = linear(concatStreams(v, [0]), t["aes.weight"], t["aes.bias"]);
+      const emo = linear(concatStreams(v, [1]), t["emo.weight"], t["emo.bias"]);
+      return addScaled(
+        binaryCrossEntropyWithLogits(aes, t.target, t.targetCount),
+        softmaxCrossEntropy(emo, t.labels, t.labelsCount),
+        lambda,
+      );
+    },
+    reference: (a) => {
+      const r = reference;
+      let x = r.batchNorm(r.conv2d(a.image, a["conv1.weight"], stem), affineOf("bn1", a), { training, relu: true });
+      x = r.stitch(r.maxPool2d(x, pool), a["stitch.0"]);
+      const y = r.conv2d(x, a["conv2.weight"], conv);
+      x = r.batchNorm(y, affineOf("bn2", a), { training, residual: x, relu: true });
+      const v = r.globalAveragePool(r.stitch(x, a["stitch.1"]));
+      const aes = r.linear(r.concatStreams(v, [0]), a["aes.weight"], a["aes.bias"]);
+      const emo = r.linear(r.concatStreams(v, [1]), a["emo.weight"], a["emo.bias"]);
+      return r.addScaled(
+        r.binaryCrossEntropyWithLogits(aes, a.target, a.targetCount),
+        r.softmaxCrossEntropy(emo, a.labels, a.labelsCount),
+        lambda,
+      );
+    },
+    ...large,
+  };
+}
+
 const severalCases: OpCase[] = [
   blockCase([3, 2, 5, 6, 3], 5, true),
   blockCase([3, 2, 3, 4, 4], 7, false),
   blockCase([3, 2, 9, 9, 20], 36, true, large),
   networkCase(4, 13, true),
   networkCase(3, 11, false),
+  crossStitchCase(4, 13, true),
+  crossStitchCase(3, 11, false),
 ];
 
 export const cases: readonly OpCase[] = [
   ...convCases,
   ...normCases,
   ...fuseCases,
+  ...stitchCases,
   ...poolCases,
   ...pointwiseCases,
   ...headCases,

@@ -13,3 +13,4 @@ export * from "./pointwise.ts";
 export * from "./pool.ts";
 export * from "./preprocess.ts";
 export * from "./sgd.ts";
+export * from "./stitch.ts";
