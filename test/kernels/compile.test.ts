@@ -19,20 +19,25 @@ describe("every matrix product compiles with every tile", () => {
   }
 });
 
-it("every kernel of AENet's training step compiles, by scalar and by channel", async () => {
-  for (const fusionGranularity of ["scalar", "channel"] as const) {
-    const network = createNetwork(createArchitecture("aenet", ["a", "b"], { depth: [1, 1, 1, 1], fusionGranularity }));
-    const { dispatches } = TrainingStep.plan(device, network, {
-      batchSize: 2,
-      microBatch: 1,
-      decodedSize: 64,
-      preprocessing: { ...defaultPreprocessing, imageSize: 56 },
-      lambda: 0.25,
-      momentum: 0.9,
-      weightDecay: 1e-4,
-    });
-    const kernels = new Set(dispatches.map(({ kernel }) => kernel));
-    expect(kernels.size).toBeGreaterThan(25);
-    for (const kernel of kernels) await expect(device.compile(kernel)).resolves.toBeDefined();
-  }
+it.each([
+  ["aenet", { fusionGranularity: "scalar" }],
+  ["aenet", { fusionGranularity: "channel" }],
+  ["csnet", {}],
+  ["ssnet", {}],
+  ["wrn-aes", {}],
+  ["wrn-emo", {}],
+] as const)("every kernel of a training step compiles: %s %j", async (arch, options) => {
+  const network = createNetwork(createArchitecture(arch, ["a", "b"], { depth: [1, 1, 1, 1], ...options }));
+  const { dispatches } = TrainingStep.plan(device, network, {
+    batchSize: 2,
+    microBatch: 1,
+    decodedSize: 64,
+    preprocessing: { ...defaultPreprocessing, imageSize: 56 },
+    lambda: 0.25,
+    momentum: 0.9,
+    weightDecay: 1e-4,
+  });
+  const kernels = new Set(dispatches.map(({ kernel }) => kernel));
+  expect(kernels.size).toBeGreaterThan(25);
+  for (const kernel of kernels) await expect(device.compile(kernel)).resolves.toBeDefined();
 });

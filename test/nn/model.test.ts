@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Architecture, type ArchName, createArchitecture } from "../../src/aenet/architecture.ts";
+import { type Architecture, archNames, createArchitecture } from "../../src/aenet/architecture.ts";
 import { createNetwork } from "../../src/aenet/model.ts";
 import type { TensorData } from "../../src/nn/safetensors.ts";
 import { Random } from "../../src/random.ts";
@@ -7,30 +7,36 @@ import { expectedTensors, parameterCount } from "../files/expected-tensors.ts";
 import { testDevice } from "../support/device.ts";
 
 const eight = ["amusement", "excitement", "awe", "contentment", "disgust", "anger", "fear", "sadness"];
-const trainableArchs = ["resnet50-aes", "resnet50-emo", "aenet-fl", "aenet"] as const satisfies ArchName[];
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
 describe("a network's parameters", () => {
   it.each([
-    ["resnet50-aes", 23_510_081],
-    ["resnet50-emo", 23_524_424],
-    ["aenet-fl", 70_560_969],
-    ["aenet", 70_560_989],
-  ] as const)("number %s exactly %i with eight emotions", (arch, count) => {
-    const architecture = createArchitecture(arch, eight);
+    ["resnet50-aes", {}, 23_510_081],
+    ["resnet50-emo", {}, 23_524_424],
+    ["wrn-aes", {}, 70_295_713],
+    ["wrn-emo", {}, 70_310_056],
+    ["wrn-aes", { baseWidth: 128 }, 66_836_289],
+    ["wrn-emo", { baseWidth: 128 }, 66_850_632],
+    ["ssnet", {}, 23_526_473],
+    ["csnet", {}, 47_034_525],
+    ["aenet-fl", {}, 70_560_969],
+    ["aenet", {}, 70_560_989],
+  ] as const)("number %s %j exactly %i with eight emotions", (arch, options, count) => {
+    const architecture = createArchitecture(arch, eight, options);
     const { parameters } = createNetwork(architecture);
     expect(parameters.count).toBe(count);
     expect(parameterCount(expectedTensors(architecture))).toBe(count);
   });
 
   const variants: [string, Architecture][] = [
-    ...trainableArchs.map((arch): [string, Architecture] => [arch, createArchitecture(arch, eight)]),
+    ...archNames.map((arch): [string, Architecture] => [arch, createArchitecture(arch, eight)]),
     ["aenet, reduced", createArchitecture("aenet", ["a", "b", "c"], { depth: [1, 2, 1, 1], baseChannels: 6 })],
     ["aenet, wide", createArchitecture("aenet", ["a", "b"], { depth: [1, 1, 1, 1], baseChannels: 8, baseWidth: 128 })],
     [
       "aenet, fused by channel at 1 and 3",
       createArchitecture("aenet", eight, { fusionPoints: [3, 1], fusionGranularity: "channel", baseChannels: 10 }),
     ],
+    ["csnet, stitched at 0 and 4", createArchitecture("csnet", ["a", "b"], { fusionPoints: [4, 0], baseChannels: 6 })],
   ];
   it.each(variants)("have torchvision's names and shapes: %s", (_, architecture) => {
     const { parameters } = createNetwork(architecture);
@@ -101,6 +107,25 @@ describe("start values", () => {
     const apart = createNetwork(createArchitecture("aenet-fl", ["a", "b", "c"], small)).parameters.initialValues(7);
     expectSameBits(apart, new Map([...apart.keys()].map((name) => [name, values.get(name)!])));
   });
+
+  it("of a cross-stitch unit are 0.9 from the own stream and 0.1 from the other; the streams' are AENet's", () => {
+    const csnet = createNetwork(createArchitecture("csnet", ["a", "b", "c"], small)).parameters.initialValues(7);
+    for (const point of [0, 1, 2, 3, 4]) {
+      expect(csnet.get(`stitch.${point}.weight`)).toEqual({ shape: [2, 2], data: Float32Array.of(0.9, 0.1, 0.1, 0.9) });
+    }
+    const streams = new Map([...csnet].filter(([name]) => /^[ae]\./.test(name)));
+    expectSameBits(streams, new Map([...streams.keys()].map((name) => [name, values.get(name)!])));
+  });
+});
+
+describe("the optimizer's view", () => {
+  it.each(["aenet", "csnet"] as const)("%s: what joins the streams has the fusion rate and no decay", (arch) => {
+    const { parameters } = createNetwork(createArchitecture(arch, ["a", "b"], small));
+    for (const { name, group, decay } of parameters.trainable) {
+      expect(group, name).toBe(/^(fusion|stitch)\./.test(name) ? "fusion" : "base");
+      expect(decay, name).toBe(/^((\w\.)?(layer\d\.\d\.)?(conv\d|downsample\.0)|head\.\w+)\.weight$/.test(name));
+    }
+  });
 });
 
 describe("writing and reading on the device", () => {
@@ -108,6 +133,9 @@ describe("writing and reading on the device", () => {
   const architectures = [
     createArchitecture("aenet", ["a", "b", "c"], { ...small, fusionGranularity: "channel" }),
     createArchitecture("resnet50-emo", ["a", "b", "c", "d", "e"], { depth: [1, 1, 1, 1], baseChannels: 5 }),
+    createArchitecture("wrn-aes", [], { depth: [1, 1, 1, 1], baseChannels: 5 }),
+    createArchitecture("ssnet", ["a", "b", "c", "d", "e"], { depth: [1, 1, 1, 1], baseChannels: 5 }),
+    createArchitecture("csnet", ["a", "b", "c"], small),
   ];
   it.each(architectures)("gives every bit back: $arch", async (architecture) => {
     const device = await testDevice();

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { cases } from "../../src/autograd/gradcheck/cases.ts";
 import { compare, drawExpected, runOnGpu } from "../../src/autograd/gradcheck/check.ts";
+import { stitch, Tape } from "../../src/autograd/index.ts";
 import { testDevice } from "../support/device.ts";
 import { testOps } from "./run.ts";
 
@@ -41,4 +42,11 @@ it("the check sees a gradient that leaves out the path from the fused streams to
   const { results } = await runOnGpu(await testDevice(), detached, expected, options);
   expect(compare(detached, expected, results)).toEqual([]);
   expect(compare(opCase, expected, results)).toEqual([expect.stringMatching(/^d\(x\): relative error/)]);
+});
+
+it("stitch refuses other than two streams and their matrix", async () => {
+  const tape = new Tape(await testDevice());
+  const input = (...shape: number[]) => tape.input(`[${shape}]`, shape);
+  expect(() => stitch(input(3, 1, 2, 2, 3), input(2, 2))).toThrow("stitch: x [3,1,2,2,3] and weight [2,2]");
+  expect(() => stitch(input(2, 1, 2, 2, 3), input(4, 1))).toThrow("stitch: x [2,1,2,2,3] and weight [4,1]");
 });

@@ -14,6 +14,7 @@ import {
   preprocess,
   sgdStep,
   softmaxCrossEntropy,
+  stitch,
   updateRunningStatistics,
 } from "../../src/autograd/reference/index.ts";
 
@@ -113,6 +114,18 @@ describe("fuse", () => {
     const shared = ndarray(x.shape, [0, 0, 1, 1, 0, 0]);
     expect(list(fuse(x, { weights }))).toEqual([31, 42, 10, 10, 570, 680]);
     expect(list(fuse(x, { weights, shared }))).toEqual([4, 6, 10, 10, 507, 608]);
+  });
+});
+
+describe("stitch", () => {
+  it("is W · [a; e], a row for each output", () => {
+    const x = ndarray([2, 1, 1, 1, 2], [1, 2, 10, 20]);
+    expect(list(stitch(x, ndarray([2, 2], [1, 2, 3, 4])))).toEqual([21, 42, 43, 86]);
+  });
+
+  it("names what does not fit", () => {
+    expect(() => stitch(ndarray([3, 1, 1, 1, 1]), ndarray([2, 2]))).toThrow("x has 3 streams");
+    expect(() => stitch(ndarray([2, 1, 1, 1, 1]), ndarray([4, 1]))).toThrow("weight is [4, 1], expected [2, 2]");
   });
 });
 

@@ -50,10 +50,11 @@ async function errorOf(promise: Promise<unknown>): Promise<Error> {
 }
 
 describe("a binding that the adapter does not allow whole", () => {
-  // Streams that are not joined can be computed one by one; a fusion point needs all three in one dispatch.
+  // Streams that are not joined can be computed one by one; where they are joined, all are needed in one dispatch.
   it.each([
     ["aenet-fl", 24, 400_000],
     ["aenet", 12, 300_000],
+    ["csnet", 12, 200_000],
   ] as const)("is bound by stream, to the same bits: %s", async (arch: ArchName, batchSize, limit) => {
     const results = [];
     for (const device of [await testDevice(), await openWith({ maxStorageBufferBindingSize: limit })]) {

@@ -34,14 +34,18 @@ export const trainOptions: Options<TrainFlags> = {
   dryRun: { kind: boolean, default: false, help: "print parameters, operations and the memory plan, allocate nothing" },
   json: { ...json, help: "print the dry run, or the run's result, as JSON" },
   ...describe("Network:", {
-    arch: [choice(archNames, "name"), archNames.join(", ")],
+    arch: [
+      choice(archNames, "name"),
+      "aenet, aenet-fl (not joined); of one task resnet50-aes, resnet50-emo and, wider, wrn-aes, wrn-emo; " +
+        "ssnet (one trunk, two heads), csnet (two streams, cross-stitched)",
+    ],
     depth: [list(integer()), "blocks in layer1 to layer4"],
     baseChannels: [integer(), "channels of the stem"],
-    baseWidth: [integer(), "width of the 3x3 convolutions in 64ths (default: 64, in wrn 132)"],
-    fusionPoints: [list(integer()), "0 after the stem's max pool, K after layerK"],
-    fusionGranularity: [choice(["scalar", "channel"]), "fusion weights by point, or by channel too"],
-    detachShared: [boolean, "the fusion layers give the shared stream no gradient"],
-    freeze: [list(text("part")), "a, s, e, fusion, heads, or parameter-name prefixes"],
+    baseWidth: [integer(), "width of the 3x3 convolutions in 64ths (default: 64, in wrn 132; wide_resnet50_2 has 128)"],
+    fusionPoints: [list(integer()), "where aenet and csnet join: 0 after the stem's max pool, K after layerK"],
+    fusionGranularity: [choice(["scalar", "channel"]), "aenet's fusion weights by point, or by channel too"],
+    detachShared: [boolean, "aenet's fusion layers give the shared stream no gradient"],
+    freeze: [list(text("part")), "a, s, e, fusion (csnet's stitch, too), heads, or parameter-name prefixes"],
     classes: [classNames, "the emotions in order (default: from the manifest)"],
   }),
   ...describe("Initialisation:", {
