@@ -3,6 +3,8 @@
  */
 import { type Device, GpuError } from "../kernels/device.ts";
 import { bindingsOf, foldWorkgroups, packParams, paramsStride } from "../kernels/kernel.ts";
+import type { DispatchLabel } from "../kernels/profiler.ts";
+import { bytesMoved } from "../kernels/traffic.ts";
 import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
 import type { RecordedDispatch } from "./tape.ts";
 import { pad, type Storage, type Tensor, unpad } from "./tensor.ts";
@@ -15,13 +17,10 @@ export interface ProgramOptions {
 }
 
 /** A dispatch as the GPU takes it. */
-interface Command {
-  readonly operation: string;
-  readonly kernel: string;
+interface Command extends DispatchLabel {
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly workgroups: readonly [number, number];
-  readonly operations: number;
 }
 
 /** What to do where something does not fit. */
@@ -149,7 +148,8 @@ export class Program {
       const bindGroup = device.gpu.createBindGroup({ label, layout, entries });
       const workgroups = foldWorkgroups(dispatch.workgroups, device.limits.maxComputeWorkgroupsPerDimension);
       const { operations } = dispatch;
-      const command: Command = { operation, kernel: kernel.name, pipeline, bindGroup, workgroups, operations };
+      const bytes = bytesMoved(kernel, mapValues(bindings, sizeOf));
+      const command: Command = { operation, kernel: kernel.name, operations, bytes, pipeline, bindGroup, workgroups };
       // Encoded once by itself, for the validation; what is wrong in a long pass could not be told apart.
       encodePass(device.gpu.createCommandEncoder(), [command]).finish();
       faults.push(device.gpu.popErrorScope().then((fault) => ({ label, fault })));
@@ -188,7 +188,12 @@ export class Program {
     }
     for (const part of this.#parts) {
       const [first, last] = [part[0]!.operation, part.at(-1)!.operation];
-      this.device.submit(first === last ? first : `${first} … ${last}`, (encoder) => encodePass(encoder, part));
+      const label = first === last ? first : `${first} … ${last}`;
+      const { profiler } = this.device;
+      this.device.submit(label, (encoder) => {
+        if (!profiler) encodePass(encoder, part);
+        else for (const command of part) encodePass(encoder, [command], profiler.next(command));
+      });
     }
   }
 
@@ -223,8 +228,12 @@ export class Program {
   }
 }
 
-function encodePass(encoder: GPUCommandEncoder, commands: readonly Command[]): GPUCommandEncoder {
-  const pass = encoder.beginComputePass();
+function encodePass(
+  encoder: GPUCommandEncoder,
+  commands: readonly Command[],
+  timestampWrites?: GPUComputePassTimestampWrites,
+): GPUCommandEncoder {
+  const pass = encoder.beginComputePass(timestampWrites && { timestampWrites });
   for (const { pipeline, bindGroup, workgroups } of commands) {
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, bindGroup);
@@ -255,6 +264,8 @@ interface BoundRange {
   readonly offset?: number;
   readonly size?: number;
 }
+
+const sizeOf = ({ storage, size = storage.byteLength }: BoundRange): number => size;
 
 interface BoundDispatch extends Omit<RecordedDispatch, "bindings"> {
   readonly bindings: Readonly<Record<string, BoundRange>>;

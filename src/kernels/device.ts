@@ -3,6 +3,7 @@
  */
 
 import { bindingsOf, type Kernel, moduleSource } from "./kernel.ts";
+import { type ProfiledDispatch, Profiler } from "./profiler.ts";
 
 /** What differs between a page and Node, and between the drivers below Dawn. */
 export interface Platform {
@@ -49,6 +50,7 @@ export class Device {
   /** "shared" takes the matrix product that every adapter can run, whatever the table says is fastest. */
   gemmStrategy: "auto" | "shared" = "auto";
   #pipelines = new Map<string, Promise<CompiledKernel>>();
+  #profiler: Profiler | null = null;
   #failure: GpuError | null = null;
   #allocated = 0;
   /** What was queued last. */
@@ -136,6 +138,33 @@ export class Device {
       this.#pipelines.set(source, compiled);
     }
     return compiled;
+  }
+
+  /** Whether the adapter can say when a pass began and ended. */
+  get hasTimestamps(): boolean {
+    return this.gpu.features.has("timestamp-query");
+  }
+
+  /** Set while a profile is taken: programs then give every dispatch a pass with its timestamps. */
+  get profiler(): Profiler | null {
+    return this.#profiler;
+  }
+
+  /**
+   * All dispatches that `run` queues, with the time of each where the adapter has timestamps.
+   * @throws Error if a profile is being taken already.
+   */
+  async profile(run: () => unknown): Promise<ProfiledDispatch[]> {
+    if (this.#profiler) throw new Error("a profile is being taken already");
+    const profiler = new Profiler(this);
+    this.#profiler = profiler;
+    try {
+      await run();
+      return await profiler.read();
+    } finally {
+      this.#profiler = null;
+      profiler.destroy();
+    }
   }
 
   /** How many distinct pipelines were compiled so far. */

@@ -29,19 +29,25 @@ describe("help", () => {
   it("lists the commands that work, and no others", async () => {
     const { code, out } = await run(["--help"]);
     expect(code).toBe(0);
-    for (const name of ["train", "eval", "predict", "doctor", "data"])
+    for (const name of ["train", "eval", "predict", "doctor", "data", "bench"])
       expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
-    for (const name of ["experiment", "bench", "gradcheck", "export", "serve"]) expect(out).not.toContain(name);
+    for (const name of ["experiment", "gradcheck", "export", "serve"]) expect(out).not.toContain(name);
   });
 
-  it.each([["train"], ["eval"], ["predict"], ["doctor"], ["data", "import"], ["data", "synth"], ["data", "check"]])(
-    "of %s %s has an example",
-    async (...names) => {
-      const { code, out } = await run([...names.filter(Boolean), "--help"]);
-      expect(code).toBe(0);
-      expect(out).toMatch(new RegExp(`aenet ${names.filter(Boolean).join(" ")} `));
-    },
-  );
+  it.each([
+    ["train"],
+    ["eval"],
+    ["predict"],
+    ["doctor"],
+    ["data", "import"],
+    ["data", "synth"],
+    ["data", "check"],
+    ["bench", "step"],
+  ])("of %s %s has an example", async (...names) => {
+    const { code, out } = await run([...names.filter(Boolean), "--help"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`aenet ${names.filter(Boolean).join(" ")} `));
+  });
 });
 
 describe("settings", () => {

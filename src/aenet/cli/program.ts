@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addCommand, type CommandSpec } from "./command.ts";
+import { benchStepCommand } from "./commands/bench-step.ts";
 import { checkCommand } from "./commands/data-check.ts";
 import { importCommand } from "./commands/data-import.ts";
 import { synthCommand } from "./commands/data-synth.ts";
@@ -17,11 +18,14 @@ export interface Commands {
   readonly top: readonly CommandSpec<any>[];
   // biome-ignore lint/suspicious/noExplicitAny: every command has settings of its own
   readonly data: readonly CommandSpec<any>[];
+  // biome-ignore lint/suspicious/noExplicitAny: every command has settings of its own
+  readonly bench: readonly CommandSpec<any>[];
 }
 
 const allCommands: Commands = {
   top: [trainCommand(), evalCommand(), predictCommand(), doctorCommand()],
   data: [importCommand(), synthCommand(), checkCommand()],
+  bench: [benchStepCommand()],
 };
 
 /**
@@ -46,6 +50,8 @@ export async function runProgram(
   for (const spec of commands.top) addCommand(program, spec, terminal, finish);
   const data = program.command("data").description("make, import and check data sets");
   for (const spec of commands.data) addCommand(data, spec, terminal, finish);
+  const bench = program.command("bench").description("measure how fast it is");
+  for (const spec of commands.bench) addCommand(bench, spec, terminal, finish);
   try {
     await program.parseAsync(args, { from: "user" });
     return code;
