@@ -41,7 +41,7 @@ export class Inference {
     const outputs = [logits.aes, logits.emo].filter((t): t is Tensor => t !== null);
     tape.plan(outputs);
     if (!network.parameters.allocated) await network.parameters.allocate(device, { training: false });
-    return new Inference(await tape.compile(outputs), images, crops, logits);
+    return new Inference(await tape.compile(outputs, { readsInFlight: 1 }), images, crops, logits);
   }
 
   /** images uint8 RGB [B, R, R, 3], crops [B, 3] = (x, y, flip). */

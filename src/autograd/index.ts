@@ -10,6 +10,7 @@ export { preprocess } from "./ops/preprocess.ts";
 export { stitch } from "./ops/stitch.ts";
 export { concatStreams } from "./ops/streams.ts";
 export { type MemoryPlan, planMemory } from "./planner.ts";
-export { Program, type ProgramOptions, type ProgramPlan } from "./program.ts";
+export { type NonFinite, Program } from "./program.ts";
+export type { ProgramOptions, ProgramPlan } from "./program-plan.ts";
 export { type Gradients, Tape, type TapeOptions } from "./tape.ts";
 export { type DType, type Layout, Parameter, RunningStatistic, Storage, Tensor } from "./tensor.ts";

@@ -2,29 +2,31 @@
  * A program: the dispatches of a recorded step with their memory, pipelines and bind groups, ready to be replayed.
  */
 import { type Device, GpuError } from "../kernels/device.ts";
-import { bindingsOf, foldWorkgroups, packParams, paramsStride } from "../kernels/kernel.ts";
+import { bindingsOf, divideUp, foldWorkgroups, packParams, paramsStride } from "../kernels/kernel.ts";
 import type { DispatchLabel } from "../kernels/profiler.ts";
+import { watchFinite } from "../kernels/sgd.ts";
 import { bytesMoved } from "../kernels/traffic.ts";
-import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
+import { alignment, type MemoryPlan } from "./planner.ts";
+import {
+  aligned,
+  help,
+  mapValues,
+  type ProgramOptions,
+  type ProgramPlan,
+  planProgram,
+  sizeOf,
+} from "./program-plan.ts";
 import type { RecordedDispatch } from "./tape.ts";
-import { pad, type Storage, type Tensor, unpad } from "./tensor.ts";
-
-export interface ProgramOptions {
-  /** Share memory between tensors that are not needed at the same time. Default true. */
-  readonly reuse?: boolean;
-  /** Fill all planned memory with NaN before every run: whatever is read without having been written shows. */
-  readonly poison?: boolean;
-}
+import { pad, Storage, Tensor, unpad } from "./tensor.ts";
 
 /** A dispatch as the GPU takes it. */
 interface Command extends DispatchLabel {
+  /** The dispatch that it is, or is a part of. */
+  readonly recorded: RecordedDispatch;
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly workgroups: readonly [number, number];
 }
-
-/** What to do where something does not fit. */
-const help = "a smaller --micro-batch (or --batch-size, or --image-size) helps";
 
 /** Work in one submit, in multiplications and additions: a desktop GPU resets after about 2 s in one submit. */
 const operationsPerSubmit = 2e10;
@@ -40,7 +42,10 @@ export class Program {
   readonly #parts: readonly (readonly Command[])[];
   readonly #place: (storage: Storage) => { buffer: GPUBuffer; offset: number };
   readonly #readable: ReadonlySet<Storage>;
-  #staging: { buffer: GPUBuffer; size: number }[] = [];
+  readonly #inputs: readonly Tensor[];
+  #destroyed = false;
+  /** Buffers to read through that are free. */
+  readonly #staging: GPUBuffer[];
 
   private constructor(fields: {
     device: Device;
@@ -51,6 +56,8 @@ export class Program {
     poison: boolean;
     place: (storage: Storage) => { buffer: GPUBuffer; offset: number };
     readable: ReadonlySet<Storage>;
+    inputs: readonly Tensor[];
+    staging: GPUBuffer[];
   }) {
     this.device = fields.device;
     this.plan = fields.plan;
@@ -61,6 +68,8 @@ export class Program {
     this.#poison = fields.poison;
     this.#place = fields.place;
     this.#readable = fields.readable;
+    this.#inputs = fields.inputs;
+    this.#staging = fields.staging;
   }
 
   /** @throws GpuError if a tensor or the plan does not fit the adapter, before anything is allocated. */
@@ -147,9 +156,9 @@ export class Program {
       device.gpu.pushErrorScope("validation");
       const bindGroup = device.gpu.createBindGroup({ label, layout, entries });
       const workgroups = foldWorkgroups(dispatch.workgroups, device.limits.maxComputeWorkgroupsPerDimension);
-      const { operations } = dispatch;
-      const bytes = bytesMoved(kernel, mapValues(bindings, sizeOf));
-      const command: Command = { operation, kernel: kernel.name, operations, bytes, pipeline, bindGroup, workgroups };
+      const { recorded, operations, bytes = bytesMoved(kernel, mapValues(bindings, sizeOf)) } = dispatch;
+      const measured = { operation, kernel: kernel.name, operations, bytes };
+      const command: Command = { ...measured, recorded, pipeline, bindGroup, workgroups };
       // Encoded once by itself, for the validation; what is wrong in a long pass could not be told apart.
       encodePass(device.gpu.createCommandEncoder(), [command]).finish();
       faults.push(device.gpu.popErrorScope().then((fault) => ({ label, fault })));
@@ -160,7 +169,13 @@ export class Program {
     }
     device.gpu.queue.writeBuffer(params, 0, packed);
     const readable = new Set([...inputStorages, ...outputs.map((t) => t.storage)]);
-    return new Program({ device, plan, commands, banks, own, poison: options.poison ?? false, place, readable });
+    const staging: GPUBuffer[] = [];
+    for (const { storage } of outputs) {
+      for (let i = 0; i < (options.readsInFlight ?? 0); i++) staging.push(device.createStaging(storage.byteLength));
+    }
+    own.push(...staging);
+    const poison = options.poison ?? false;
+    return new Program({ device, plan, commands, banks, own, poison, place, readable, inputs, staging });
   }
 
   /** Bytes of GPU memory that belong to the program. */
@@ -170,6 +185,7 @@ export class Program {
 
   /** Writes an input's logical values (bytes for "u8"). */
   write(tensor: Tensor, values: ArrayLike<number>): void {
+    this.#check();
     if (values.length !== tensor.size) {
       throw new RangeError(`${tensor.name}: ${values.length} values for shape [${tensor.shape}]`);
     }
@@ -180,7 +196,7 @@ export class Program {
   /** Queues one run; returns at once. @throws GpuError if an earlier operation failed. */
   run(): void {
     const { gpu } = this.device;
-    this.device.check();
+    this.#check();
     if (this.#poison) {
       for (const bank of this.#banks) {
         gpu.queue.writeBuffer(bank, 0, new Float32Array(bank.size / 4).fill(Number.NaN));
@@ -202,30 +218,146 @@ export class Program {
    * again before the promise resolves.
    */
   async read(tensor: Tensor): Promise<Float32Array> {
+    this.#check();
     if (!this.#readable.has(tensor.storage) && !tensor.storage.persistent) {
       throw new Error(`${tensor.name} is not an output of the program`);
     }
+    return this.#fetch(tensor);
+  }
+
+  async #fetch(tensor: Tensor): Promise<Float32Array> {
     const size = tensor.storage.byteLength;
-    const at = this.#staging.findIndex((s) => s.size === size);
-    const staging = at >= 0 ? this.#staging.splice(at, 1)[0]! : { size, buffer: this.device.createStaging(size) };
+    const free = this.#staging.findIndex((buffer) => buffer.size === size);
+    const staging = free >= 0 ? this.#staging.splice(free, 1)[0]! : this.device.createStaging(size);
+    if (free < 0) this.#own.push(staging);
     const { buffer: source, offset } = this.#place(tensor.storage);
     this.device.submit(`reading ${tensor.name}`, (encoder) =>
-      encoder.copyBufferToBuffer(source, offset, staging.buffer, 0, size),
+      encoder.copyBufferToBuffer(source, offset, staging, 0, size),
     );
-    const memory = new Float32Array(await this.device.map(staging.buffer, size));
+    const memory = new Float32Array(await this.device.map(staging, size));
     const values = new Float32Array(tensor.size);
     unpad(tensor.dtype === "i32" ? new Int32Array(memory.buffer) : memory, tensor.shape, tensor.layout, values);
-    staging.buffer.unmap();
+    staging.unmap();
     this.#staging.push(staging);
     return values;
   }
 
-  /** Frees the program's memory. */
-  destroy(): void {
-    for (const buffer of this.#own) buffer.destroy();
-    for (const { buffer } of this.#staging) buffer.destroy();
-    this.#staging = [];
+  /**
+   * Runs once more, a dispatch at a time, and looks after each at what it wrote (floats; pads included): why did a run
+   * fail? Inputs and persistent memory have to be as they were before that run. Takes far longer than a run.
+   *
+   * @returns The first tensor with a NaN or an infinity, the inputs first of all; null if there is none.
+   */
+  async findNonFinite(): Promise<NonFinite | null> {
+    const { device } = this;
+    const stages: Stage[] = [{ operation: null, commands: [], tensors: this.#inputs }];
+    for (const command of this.commands) {
+      const { kernel, bindings, operation } = command.recorded;
+      const last = stages.at(-1)!;
+      // A tensor that is written stream by stream is whole only after the last of them.
+      if (last.recorded === command.recorded) last.commands.push(command);
+      else {
+        const tensors = Object.keys(kernel.outputs).map((name) => bindings[name]!);
+        stages.push({ recorded: command.recorded, operation, commands: [command], tensors });
+      }
+    }
+    const watch = await this.#buildWatch(stages.map(({ tensors }) => tensors));
+    try {
+      // What the failed run left must not be taken for what this one writes.
+      device.submit("clear", (encoder) => {
+        for (const bank of this.#banks) encoder.clearBuffer(bank);
+      });
+      for (const [i, { operation, commands, tensors }] of stages.entries()) {
+        if (commands.length > 0) device.submit(operation!, (encoder) => encodePass(encoder, commands));
+        const found = (await watch.look(i)).findIndex((count) => count > 0);
+        if (found >= 0) {
+          const tensor = tensors[found]!;
+          return { operation, tensor, ...firstNonFinite(tensor, await this.#fetch(tensor)) };
+        }
+      }
+      return null;
+    } finally {
+      watch.destroy();
+    }
   }
+
+  /** A program that counts, for each of some lists of tensors of this one, the blocks of each that are not finite. */
+  async #buildWatch(lists: readonly (readonly Tensor[])[]) {
+    const { device } = this;
+    const slots = 4 * Math.ceil(Math.max(...lists.map((tensors) => tensors.length)) / 4);
+    const status = new Tensor({ name: "status", shape: [slots], dtype: "i32" });
+    const limit = alignment * Math.floor(device.limits.maxStorageBufferBindingSize / alignment);
+    const recorded: RecordedDispatch[] = [];
+    const ends = lists.map((tensors) => {
+      tensors.forEach(({ name, dtype, storage }, slot) => {
+        if (dtype !== "f32") return;
+        const { buffer, offset } = this.#place(storage);
+        for (let at = 0; at < storage.byteLength; at += limit) {
+          const size = divideUp(Math.min(limit, storage.byteLength - at), 16);
+          const view = new Storage(16 * size, { persistent: true });
+          view.external = { buffer, offset: offset + at };
+          const x = new Tensor({ name, shape: [4 * size], layout: "flat", storage: view });
+          recorded.push({ ...watchFinite(size, { x, status }, slot), operation: "watch" });
+        }
+      });
+      return recorded.length;
+    });
+    const program = await Program.build(device, recorded, [status], [status], {});
+    return {
+      look: async (list: number): Promise<Float32Array> => {
+        program.write(status, new Int32Array(slots));
+        const commands = program.commands.slice(ends[list - 1] ?? 0, ends[list]);
+        device.submit("watch", (encoder) => encodePass(encoder, commands));
+        return program.read(status);
+      },
+      destroy: () => program.destroy(),
+    };
+  }
+
+  /** @throws GpuError if the device failed; Error if the program was destroyed. */
+  #check(): void {
+    this.device.check();
+    if (this.#destroyed) throw new Error("the program was destroyed");
+  }
+
+  /** Frees the program's memory. Reads that are under way fail. */
+  destroy(): void {
+    this.#destroyed = true;
+    for (const buffer of this.#own) buffer.destroy();
+  }
+}
+
+/** The first value that is not finite in a run. */
+export interface NonFinite {
+  /** The operation whose dispatch wrote the tensor; null for an input. */
+  readonly operation: string | null;
+  readonly tensor: Tensor;
+  /** How many of the tensor's values are not finite. */
+  readonly count: number;
+  /** The first of them: its index along each axis (none if only pads are not finite), and the value. */
+  readonly index: readonly number[] | null;
+  readonly value: number;
+}
+
+/** The dispatches that write some tensors, and these. */
+interface Stage {
+  readonly recorded?: RecordedDispatch;
+  readonly operation: string | null;
+  readonly commands: Command[];
+  readonly tensors: readonly Tensor[];
+}
+
+function firstNonFinite({ shape }: Tensor, values: Float32Array): Pick<NonFinite, "count" | "index" | "value"> {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return { count: 0, index: null, value: Number.NaN };
+  const count = values.reduce((sum, value) => sum + (Number.isFinite(value) ? 0 : 1), 0);
+  let rest = at;
+  const index = shape.toReversed().map((size) => {
+    const i = rest % size;
+    rest = (rest - i) / size;
+    return i;
+  });
+  return { count, index: index.reverse(), value: values[at]! };
 }
 
 function encodePass(
@@ -258,106 +390,6 @@ function splitByWork(commands: readonly Command[]): Command[][] {
   return parts;
 }
 
-/** A part of a storage as it is bound. */
-interface BoundRange {
-  readonly storage: Storage;
-  readonly offset?: number;
-  readonly size?: number;
-}
-
-const sizeOf = ({ storage, size = storage.byteLength }: BoundRange): number => size;
-
-interface BoundDispatch extends Omit<RecordedDispatch, "bindings"> {
-  readonly bindings: Readonly<Record<string, BoundRange>>;
-  readonly firstStream: number;
-}
-
-/**
- * A dispatch as it fits the adapter's limit on bindings: as it is, or one for each stream.
- * @throws GpuError if even one stream's part is too large.
- */
-function splitByStream(device: Device, dispatch: RecordedDispatch): BoundDispatch[] {
-  const { maxStorageBufferBindingSize: limit, maxBufferSize } = device.limits;
-  const { streams, operation } = dispatch;
-  for (const { name, shape, storage } of Object.values(dispatch.bindings)) {
-    if (storage.persistent || storage.byteLength <= maxBufferSize) continue;
-    throw new GpuError(
-      `${operation}: ${name} [${shape}] needs ${storage.byteLength} bytes in one buffer, the adapter allows ` +
-        `${maxBufferSize}; ${help}`,
-    );
-  }
-  const tooLarge = Object.values(dispatch.bindings).find((t) => t.storage.byteLength > limit);
-  if (!tooLarge) {
-    return [{ ...dispatch, firstStream: 0, bindings: mapValues(dispatch.bindings, ({ storage }) => ({ storage })) }];
-  }
-  const refuse = ({ name, shape }: Tensor, bytes: number) =>
-    new GpuError(
-      `${operation}: ${name} [${shape}] needs ${bytes} bytes in one binding, the adapter allows ${limit}; ${help}`,
-    );
-  if (!streams) throw refuse(tooLarge, tooLarge.storage.byteLength);
-  const { count, bindings: sliced, parameters = [] } = streams;
-  // Parameters are sliced too where every slice can be bound; else they stay whole, and the kernel counts in them.
-  const slicesParameters = parameters.every((name) => isSliceable(dispatch.bindings[name]!.storage, count));
-  const parts = Array.from({ length: count }, (_, stream) => ({
-    ...dispatch,
-    firstStream: slicesParameters && parameters.length > 0 ? 0 : stream,
-    workgroups: dispatch.workgroups / count,
-    operations: dispatch.operations / count,
-    bindings: mapValues(dispatch.bindings, ({ storage }, name) => {
-      if (!sliced.includes(name) && !(slicesParameters && parameters.includes(name))) return { storage };
-      const size = storage.byteLength / count;
-      return { storage, offset: stream * size, size };
-    }),
-  }));
-  for (const { bindings } of parts) {
-    for (const [name, { storage, offset = 0, size = storage.byteLength }] of Object.entries(bindings)) {
-      if (offset % alignment !== 0) throw refuse(tooLarge, tooLarge.storage.byteLength); // a slice that cannot be bound
-      if (size > limit) throw refuse(dispatch.bindings[name]!, size);
-    }
-  }
-  return parts;
-}
-
-/** The dispatches as the adapter takes them and the memory that they need; nothing is allocated. */
-export interface ProgramPlan {
-  readonly dispatches: readonly BoundDispatch[];
-  readonly plan: MemoryPlan;
-  /** Bytes of the inputs. */
-  readonly inputBytes: number;
-}
-
-/** @throws GpuError if a tensor does not fit the adapter. */
-export function planProgram(
-  device: Device,
-  recorded: readonly RecordedDispatch[],
-  inputs: readonly Tensor[],
-  outputs: readonly Tensor[],
-  { reuse = true }: ProgramOptions,
-): ProgramPlan {
-  const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
-  const inputStorages = new Set(inputs.map((t) => t.storage));
-  const isPlanned = (storage: Storage) => !storage.persistent && !inputStorages.has(storage);
-  const planned = dispatches.map(({ kernel, bindings }) => {
-    const storages = (names: object): PlannedTensor[] =>
-      Object.keys(names)
-        .map((name) => bindings[name]!.storage)
-        .filter(isPlanned);
-    return { reads: storages(kernel.inputs), writes: storages(kernel.outputs) };
-  });
-  const kept = new Set<PlannedTensor>(outputs.map((t) => t.storage));
-  const plan = planMemory(planned, kept, { reuse, bankLimit: device.limits.maxBufferSize });
-  const inputBytes = [...inputStorages].reduce((sum, s) => sum + aligned(s.byteLength), 0);
-  if (inputBytes > device.limits.maxBufferSize) {
-    throw new GpuError(
-      `inputs: ${inputBytes} bytes are more than the adapter allows in a buffer (${device.limits.maxBufferSize}); ` +
-        help,
-    );
-  }
-  return { dispatches, plan, inputBytes };
-}
-
-const aligned = (bytes: number) => alignment * Math.ceil(bytes / alignment);
-
 function encode(
   tensor: Tensor,
   values: ArrayLike<number>,
@@ -370,10 +402,4 @@ function encode(
   const memory = tensor.dtype === "i32" ? new Int32Array(tensor.paddedSize) : new Float32Array(tensor.paddedSize);
   pad(values, tensor.shape, tensor.layout, memory);
   return memory;
-}
-
-const isSliceable = ({ byteLength }: Storage, streams: number) => (byteLength / streams) % alignment === 0;
-
-function mapValues<V, W>(record: Readonly<Record<string, V>>, f: (value: V, key: string) => W): Record<string, W> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]));
 }

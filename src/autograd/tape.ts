@@ -5,7 +5,8 @@
 import type { Device } from "../kernels/device.ts";
 import { accumulate, add, scale } from "../kernels/elementwise.ts";
 import type { Dispatch } from "../kernels/kernel.ts";
-import { Program, type ProgramOptions, type ProgramPlan, planProgram } from "./program.ts";
+import { Program } from "./program.ts";
+import { type ProgramOptions, type ProgramPlan, planProgram } from "./program-plan.ts";
 import { type DType, type Layout, Parameter, Tensor } from "./tensor.ts";
 
 /** One gradient (or null where there is none to give) for each input of an operation. */

@@ -65,6 +65,8 @@ export interface Dispatch<T> {
   readonly workgroups: number;
   /** Multiplications and additions, for the profiler and for sharing out submits. */
   readonly operations: number;
+  /** Bytes read and written, for the profiler, where that is not simply everything that is bound. */
+  readonly bytes?: number;
   /**
    * Where the streams can be computed one by one: their number, and the bindings that are sliced. The kernel counts
    * streams from 0 within the slices; `params.firstStream` is what to add for bindings that stay whole. `parameters`
@@ -78,10 +80,11 @@ export function dispatch<T, B extends string, P extends string>(
   bindings: { readonly [K in NoInfer<B>]: T },
   params: { readonly [K in NoInfer<P>]: number },
   workgroups: number,
-  more: { operations?: number; streams?: Streams<NoInfer<B>> } = {},
+  more: { operations?: number; bytes?: number; streams?: Streams<NoInfer<B>> } = {},
 ): Dispatch<T> {
-  const { operations = 0, streams } = more;
-  const plain = { kernel: kernel as Kernel, bindings, params, workgroups, operations };
+  const { operations = 0, bytes, streams } = more;
+  const sizes = { workgroups, operations, ...(bytes !== undefined && { bytes }) };
+  const plain = { kernel: kernel as Kernel, bindings, params, ...sizes };
   return streams && streams.count > 1 ? { ...plain, streams } : plain;
 }
 

@@ -4,63 +4,174 @@
  *
  *   v ← momentum·v + g + decay·w        w ← w − rate·v                                                      (as PyTorch)
  *
- * `status[0]` counts up when a loss or a gradient is not finite. From then on nothing here writes state, so that the
- * weights stay as they were before that step even if the host learns of it late.
+ * `status` [4] on the device: see `statusWords`. Once status[0] is not zero nothing here writes state, so that the weights
+ * stay as they were before that step even if the host learns of it late.
  */
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
 
 /** Floats that one workgroup of the optimizer covers; windows of an arena are multiples of it. */
 export const optimizerBlock = 1024;
 
-const sgdKernel = defineKernel({
-  name: "sgd",
-  inputs: { gradients: "vec4f", segments: "u32", firstSegments: "u32", rates: "f32", status: "u32" },
-  outputs: { values: "vec4f", momenta: "vec4f" },
-  params: { size: "u32", firstBlock: "u32", momentum: "f32" },
-  wgsl: /* wgsl */ `
-fn run(group: u32, lane: u32) {
-  if (status[0] != 0u) { return; }
-  let block = params.firstBlock + group;
-  var segment = firstSegments[block];
-  ${unroll(
+/** What the words of `status` hold. */
+export const statusWords = {
+  /** How many losses, blocks of gradients and the like were not finite since training began. */
+  nonFinite: 0,
+  /** The largest |gradient| of the step at hand, as bits: a positive float's bits order as it does. */
+  largestGradient: 1,
+  /** The largest |weight| or |momentum|, as bits; `unknownMagnitude` where the host has written them. */
+  largestState: 2,
+} as const;
+
+/** A largest value that is not known: the bits of infinity. */
+export const unknownMagnitude = 0x7f800000;
+
+// WGSL may assume that NaN and infinity do not occur: their exponent bits cannot be assumed away.
+const magnitude = /* wgsl */ `
+fn magnitude(x: vec4f) -> u32 {
+  let bits = bitcast<vec4u>(x) & vec4u(0x7fffffffu);
+  return max(max(bits.x, bits.y), max(bits.z, bits.w));
+}`;
+
+/** Runs `code` for every vec4f `i` of the window's block `local`, which is `block` of the arena. */
+const forBlock = (code: string) =>
+  unroll(
     4,
     (q) => `{
-    let i = group * 256u + ${64 * q}u + lane;
+    let i = local * 256u + ${64 * q}u + lane;
     if (i < params.size) {
       // A segment (a tensor's slice) is three words: its end in vec4f, the index of its rate, its weight decay.
       while (block * 256u + ${64 * q}u + lane >= segments[3u * segment]) { segment++; }
       let rate = rates[segments[3u * segment + 1u]];
-      if (rate != 0.0) {
-        let decay = bitcast<f32>(segments[3u * segment + 2u]);
-        let w = values[i];
-        let v = params.momentum * momenta[i] + gradients[i] + decay * w;
-        momenta[i] = v;
-        values[i] = w - rate * v;
-      }
+      let decay = bitcast<f32>(segments[3u * segment + 2u]);
+      let w = values[i];
+      let v = params.momentum * momenta[i] + gradients[i] + decay * w;
+      let next = w - rate * v;
+      ${code}
     }
   }`,
-  )}
+  );
+
+const sgdKernel = defineKernel({
+  name: "sgd",
+  inputs: { gradients: "vec4f", segments: "u32", firstSegments: "u32", rates: "f32" },
+  outputs: { values: "vec4f", momenta: "vec4f", status: "atomic<u32>" },
+  params: { size: "u32", firstBlock: "u32", momentum: "f32" },
+  wgsl: /* wgsl */ `
+${magnitude}
+fn run(group: u32, lane: u32) {
+  if (atomicLoad(&status[${statusWords.nonFinite}]) != 0u) { return; }
+  let local = group;
+  let block = params.firstBlock + local;
+  var segment = firstSegments[block];
+  var largest = 0u;
+  ${forBlock(`if (rate != 0.0) {
+        momenta[i] = v;
+        values[i] = next;
+        largest = max(largest, max(magnitude(v), magnitude(next)));
+      }`)}
+  if (largest > atomicLoad(&status[${statusWords.largestState}])) {
+    atomicMax(&status[${statusWords.largestState}], largest);
+  }
 }`,
 });
+
+interface SgdWindow {
+  readonly size: number;
+  readonly firstBlock: number;
+  readonly momentum: number;
+}
 
 /**
  * One step over a window of the arenas: `size` vec4f from block `firstBlock`. A segment whose rate is 0 is frozen: it
  * keeps its momentum too. segments: three words each; firstSegments: for each block the first segment in it.
  */
 export function sgd<T>(
-  { size, firstBlock, momentum }: { size: number; firstBlock: number; momentum: number },
+  { size, firstBlock, momentum }: SgdWindow,
   t: { gradients: T; values: T; momenta: T; segments: T; firstSegments: T; rates: T; status: T },
 ): Dispatch<T> {
   return dispatch(sgdKernel, t, { size, firstBlock, momentum }, divideUp(size, optimizerBlock / 4));
 }
 
-const watchKernel = defineKernel({
-  name: "watch_finite",
-  inputs: { x: "vec4f" },
+/** Most workgroups of the check: it is nearly always over at once, so that what it costs is starting them. */
+const checkGroups = 1024;
+
+const checkKernel = defineKernel({
+  name: "check_sgd",
+  inputs: {
+    gradients: "vec4f",
+    values: "vec4f",
+    momenta: "vec4f",
+    segments: "u32",
+    firstSegments: "u32",
+    rates: "f32",
+  },
   outputs: { status: "atomic<u32>" },
-  params: { size: "u32" },
-  // WGSL may assume that NaN and infinity do not occur: their exponent bits cannot be assumed away.
+  params: { size: "u32", firstBlock: "u32", momentum: "f32", blocks: "u32" },
   wgsl: /* wgsl */ `
+${magnitude}
+fn run(group: u32, lane: u32) {
+  let largest = max(atomicLoad(&status[${statusWords.largestGradient}]), atomicLoad(&status[${statusWords.largestState}]));
+  if (largest < bitcast<u32>(rates[3]) || atomicLoad(&status[${statusWords.nonFinite}]) != 0u) { return; }
+  for (var local = group; local < params.blocks; local += ${checkGroups}u) {
+    let block = params.firstBlock + local;
+    var segment = firstSegments[block];
+    var largest = 0u;
+    ${forBlock("largest = max(largest, max(magnitude(w), max(magnitude(v), magnitude(next))));")}
+    if (largest >= 0x7f800000u) {
+      atomicAdd(&status[${statusWords.nonFinite}], 1u);
+    }
+  }
+}`,
+});
+
+/**
+ * Adds to status[0] if the step that `sgd` would take makes, or has, a weight or a momentum that is not finite. Reads the
+ * arenas only where rates[3] or more is the largest of them: below that no step can overflow (see largestSafeMagnitude).
+ */
+export function checkSgd<T>(
+  { size, firstBlock, momentum }: SgdWindow,
+  t: { gradients: T; values: T; momenta: T; segments: T; firstSegments: T; rates: T; status: T },
+): Dispatch<T> {
+  const blocks = divideUp(size, optimizerBlock / 4);
+  const params = { size, firstBlock, momentum, blocks };
+  return dispatch(checkKernel, t, params, Math.min(blocks, checkGroups), { bytes: 0 });
+}
+
+/**
+ * While gradients, weights and momenta are below it, |v| ≤ (momentum + 1 + decay)·M and |w| ≤ M + rate·|v| after a step
+ * stay well below float32's 3.4e38.
+ */
+export function largestSafeMagnitude(momentum: number, decay: number, rate: number): number {
+  return 1e38 / (1 + (1 + rate) * (momentum + 1 + decay));
+}
+
+const beginUpdateKernel = defineKernel({
+  name: "begin_update",
+  inputs: {},
+  outputs: { status: "u32" },
+  params: {},
+  wgsl: /* wgsl */ `
+fn run(group: u32, lane: u32) {
+  if (lane == 0u) {
+    status[${statusWords.largestGradient}] = 0u;
+    if (status[${statusWords.nonFinite}] == 0u) { status[${statusWords.largestState}] = 0u; }
+  }
+}`,
+});
+
+/** Between the check and the step: the largest values are found anew. */
+export function beginUpdate<T>(t: { status: T }): Dispatch<T> {
+  return dispatch(beginUpdateKernel, t, {}, 1);
+}
+
+const watch = (name: string, alsoDo = "") =>
+  defineKernel({
+    name,
+    inputs: { x: "vec4f" },
+    outputs: { status: "atomic<u32>" },
+    params: { size: "u32", slot: "u32" },
+    wgsl: /* wgsl */ `
+${magnitude}
 fn run(group: u32, lane: u32) {
   var largest = 0u;
   ${unroll(
@@ -68,20 +179,38 @@ fn run(group: u32, lane: u32) {
     (q) => `{
     let i = group * 512u + ${64 * q}u + lane;
     if (i < params.size) {
-      let bits = bitcast<vec4u>(x[i]) & vec4u(0x7f800000u);
-      largest = max(largest, max(max(bits.x, bits.y), max(bits.z, bits.w)));
+      largest = max(largest, magnitude(x[i]));
     }
   }`,
   )}
-  if (largest == 0x7f800000u) {
-    atomicAdd(&status[0], 1u);
-  }
+  if (largest >= 0x7f800000u) {
+    atomicAdd(&status[params.slot], 1u);
+  }${alsoDo}
 }`,
-});
+  });
 
-/** Adds to status[0] if any of the `size` vec4f of x is NaN or infinite. */
-export function watchFinite<T>(size: number, t: { x: T; status: T }): Dispatch<T> {
-  return dispatch(watchKernel, t, { size }, divideUp(size, 512));
+const watchKernel = watch("watch_finite");
+
+/** Adds to status[slot] if any of the `size` vec4f of x is NaN or infinite. */
+export function watchFinite<T>(
+  size: number,
+  t: { x: T; status: T },
+  slot: number = statusWords.nonFinite,
+): Dispatch<T> {
+  return dispatch(watchKernel, t, { size, slot }, divideUp(size, 512));
+}
+
+const watchGradientsKernel = watch(
+  "watch_gradients",
+  `
+  if (largest > atomicLoad(&status[${statusWords.largestGradient}])) {
+    atomicMax(&status[${statusWords.largestGradient}], largest);
+  }`,
+);
+
+/** As watchFinite into status[0]; and the largest magnitude into status[1]. */
+export function watchGradients<T>(size: number, t: { x: T; status: T }): Dispatch<T> {
+  return dispatch(watchGradientsKernel, t, { size, slot: statusWords.nonFinite }, divideUp(size, 512));
 }
 
 const runningKernel = defineKernel({

@@ -3,4 +3,4 @@ export { BatchNorm2d, Conv2d, type Conv2dOptions, Linear, type Place } from "./l
 export { type ParameterOptions, Parameters, type Slice } from "./parameters.ts";
 export { ResNet, type ResNetOptions } from "./resnet.ts";
 export { parseSafetensors, serializeSafetensors, type TensorData } from "./safetensors.ts";
-export { type LearningRates, Sgd, type SgdOptions } from "./sgd.ts";
+export { type LearningRates, Sgd, type SgdOptions, stepsInFlight } from "./sgd.ts";

@@ -5,6 +5,7 @@
 
 import { Parameter, pad, RunningStatistic, Storage, Tensor, unpad } from "../autograd/tensor.ts";
 import type { Device } from "../kernels/device.ts";
+import { statusWords, unknownMagnitude } from "../kernels/sgd.ts";
 import { Random } from "../random.ts";
 import type { TensorData } from "./safetensors.ts";
 
@@ -63,7 +64,7 @@ class Arena {
 
 export class Parameters {
   readonly slices: Slice[] = [];
-  /** i32 [4]: element 0 counts what was not finite since training began. */
+  /** i32 [4]: element 0 counts what was not finite since training began; see statusWords. */
   readonly status: Tensor = new Tensor({ name: "status", shape: [4], dtype: "i32", persistent: true });
   readonly #weights = new Arena();
   readonly #statistics = new Arena();
@@ -213,6 +214,10 @@ export class Parameters {
   write(tensors: ReadonlyMap<string, TensorData>, what: "values" | "momenta" | "gradients" = "values"): void {
     const { device } = this.buffers;
     const byName = new Map(this.slices.map((slice) => [slice.name, slice]));
+    if (what !== "gradients") {
+      const { status } = this.buffers;
+      device.gpu.queue.writeBuffer(status, 4 * statusWords.largestState, new Uint32Array([unknownMagnitude]));
+    }
     for (const [name, { data, shape }] of tensors) {
       const slice = byName.get(name);
       if (!slice) throw new Error(`${name}: the network has no such tensor`);
@@ -226,10 +231,14 @@ export class Parameters {
     }
   }
 
-  /** Reads every tensor in the files' layouts, in the order in which they were declared. */
-  async read(what: "values" | "momenta" | "gradients" = "values"): Promise<Map<string, TensorData>> {
+  /**
+   * Reads every tensor in the files' layouts, in the order in which they were declared; "next" are the running statistics
+   * that a step is about to leave.
+   */
+  async read(what: "values" | "momenta" | "gradients" | "next" = "values"): Promise<Map<string, TensorData>> {
     const { device } = this.buffers;
-    const slices = what === "values" ? this.slices : this.trainable;
+    const statistics = this.slices.filter(({ tensor }) => tensor instanceof RunningStatistic);
+    const slices = what === "values" ? this.slices : what === "next" ? statistics : this.trainable;
     const memories = new Map<GPUBuffer, Float32Array>();
     for (const slice of slices) {
       const buffer = this.#bufferOf(slice, what);
@@ -246,10 +255,11 @@ export class Parameters {
     );
   }
 
-  #bufferOf(slice: Slice, what: "values" | "momenta" | "gradients"): GPUBuffer {
-    const { values, momenta, gradients, running } = this.buffers;
+  #bufferOf(slice: Slice, what: "values" | "momenta" | "gradients" | "next"): GPUBuffer {
+    const { values, momenta, gradients, running, next } = this.buffers;
+    const none = { values: null, momenta: null, gradients: null, next: null };
     const isStatistic = slice.tensor instanceof RunningStatistic;
-    const buffer = isStatistic ? (what === "values" ? running : null) : { values, momenta, gradients }[what];
+    const buffer = { ...none, ...(isStatistic ? { values: running, next } : { values, momenta, gradients }) }[what];
     if (!buffer) throw new Error(`${slice.name} has no ${what}`);
     return buffer;
   }

@@ -1,7 +1,17 @@
 /** Stochastic gradient descent with momentum over a network's arenas, as a program. */
 import { type Program, Tape, type Tensor } from "../autograd/index.ts";
 import type { Device } from "../kernels/device.ts";
-import { commitRunning, optimizerBlock, sgd, updateRunning, watchFinite } from "../kernels/sgd.ts";
+import {
+  beginUpdate,
+  checkSgd,
+  commitRunning,
+  largestSafeMagnitude,
+  optimizerBlock,
+  sgd,
+  updateRunning,
+  watchFinite,
+  watchGradients,
+} from "../kernels/sgd.ts";
 import { type Parameters, type Slice, viewOf } from "./parameters.ts";
 
 export interface SgdOptions {
@@ -20,14 +30,19 @@ export interface LearningRates {
 /** Momentum of the running statistics. */
 const runningMomentum = 0.1;
 
-/** Order of the rates in the device's buffer. */
+/** Order of the rates in the device's buffer; behind them the largest magnitude that needs no check. */
 const rateIndex = { frozen: 0, base: 1, fusion: 2 } as const;
+const safeIndex = 3;
+
+/** Steps that may be under way at once. */
+export const stepsInFlight = 2;
 
 export class Sgd {
   readonly #parameters: Parameters;
   readonly #update: Program;
   readonly #statistics: Program;
   readonly #rates: Tensor;
+  readonly #options: SgdOptions;
   readonly #own: GPUBuffer[];
 
   private constructor(fields: {
@@ -35,12 +50,14 @@ export class Sgd {
     update: Program;
     statistics: Program;
     rates: Tensor;
+    options: SgdOptions;
     own: GPUBuffer[];
   }) {
     this.#parameters = fields.parameters;
     this.#update = fields.update;
     this.#statistics = fields.statistics;
     this.#rates = fields.rates;
+    this.#options = fields.options;
     this.#own = fields.own;
   }
 
@@ -64,28 +81,35 @@ export class Sgd {
     const tape = new Tape(device);
     const rates = tape.input("learning rates", [4], { layout: "flat" });
     const limit = Math.floor(device.limits.maxStorageBufferBindingSize / (4 * optimizerBlock)) * optimizerBlock;
-    const windows = Array.from({ length: Math.ceil(weights / limit) }, (_, i) => i * limit);
-    for (const start of windows) {
-      const floats = Math.min(limit, weights - start);
-      tape.push(watchFinite(floats / 4, { x: viewOf("gradients", gradients, start, floats), status }));
+    const windows = Array.from({ length: Math.ceil(weights / limit) }, (_, i) => {
+      const start = i * limit;
+      const view = (name: string, buffer: GPUBuffer) => viewOf(name, buffer, start, Math.min(limit, weights - start));
+      return {
+        window: {
+          size: Math.min(limit, weights - start) / 4,
+          firstBlock: start / optimizerBlock,
+          momentum: options.momentum,
+        },
+        tensors: {
+          gradients: view("gradients", gradients),
+          values: view("parameters", values),
+          momenta: view("momentum", momenta),
+          ...{ segments, firstSegments, rates, status },
+        },
+      };
+    });
+    for (const { window, tensors } of windows) {
+      tape.push(watchGradients(window.size, { x: tensors.gradients, status }));
     }
-    for (const start of windows) {
-      const floats = Math.min(limit, weights - start);
-      tape.push(
-        sgd(
-          { size: floats / 4, firstBlock: start / optimizerBlock, momentum: options.momentum },
-          {
-            gradients: viewOf("gradients", gradients, start, floats),
-            values: viewOf("parameters", values, start, floats),
-            momenta: viewOf("momentum", momenta, start, floats),
-            segments,
-            firstSegments,
-            rates,
-            status,
-          },
-        ),
-      );
+    if (statistics > 0) {
+      const x = viewOf("next running statistics", next, 0, statistics);
+      tape.push(watchFinite(statistics / 4, { x, status }));
     }
+    tape.push(
+      ...windows.map(({ window, tensors }) => checkSgd(window, tensors)),
+      beginUpdate({ status }),
+      ...windows.map(({ window, tensors }) => sgd(window, tensors)),
+    );
     const tracking = new Tape(device);
     if (statistics > 0) {
       const view = (name: string, buffer: GPUBuffer) => viewOf(name, buffer, 0, statistics);
@@ -98,9 +122,10 @@ export class Sgd {
     }
     return new Sgd({
       parameters,
-      update: await tape.compile([rates]),
+      update: await tape.compile([status], { readsInFlight: stepsInFlight }),
       statistics: await tracking.compile([]),
       rates,
+      options,
       own,
     });
   }
@@ -114,11 +139,13 @@ export class Sgd {
     this.#statistics.run();
   }
 
-  /** Moves the parameters by the gradients in the arena, unless something was not finite. */
+  /** Moves the parameters by the gradients in the arena, unless something was not finite or would become so. */
   step(rates: LearningRates): void {
     const values = new Float32Array(4);
     values[rateIndex.base] = rates.base;
     values[rateIndex.fusion] = rates.fusion;
+    const { momentum, weightDecay } = this.#options;
+    values[safeIndex] = largestSafeMagnitude(momentum, weightDecay, Math.max(rates.base, rates.fusion));
     this.#update.write(this.#rates, values);
     this.#update.run();
   }
@@ -129,7 +156,31 @@ export class Sgd {
     device.submit("clear gradients", (encoder) => encoder.clearBuffer(gradients!));
   }
 
-  /** How many losses and blocks of gradients were not finite; anything but 0 stopped all updates. */
+  /**
+   * The first weight whose update, by the gradients in the arena, is not finite though weight, momentum and gradient are;
+   * null if there is none. Computed here, for saying why a step stopped.
+   */
+  async findNonFiniteUpdate(rates: LearningRates): Promise<string | null> {
+    const { momentum, weightDecay, frozen = () => false } = this.#options;
+    const [values, momenta, gradients] = [
+      await this.#parameters.read(),
+      await this.#parameters.read("momenta"),
+      await this.#parameters.read("gradients"),
+    ];
+    for (const slice of this.#parameters.trainable) {
+      if (frozen(slice)) continue;
+      const [w, m, g] = [values, momenta, gradients].map((tensors) => tensors.get(slice.name)!.data);
+      const decay = slice.decay ? weightDecay : 0;
+      const overflows = w!.some((value, i) => {
+        const v = Math.fround(momentum * m![i]! + g![i]! + decay * value);
+        return !Number.isFinite(Math.fround(value - rates[slice.group] * v));
+      });
+      if (overflows) return slice.name;
+    }
+    return null;
+  }
+
+  /** How many losses, blocks of gradients and the like were not finite; anything but 0 stopped all updates. */
   async nonFinite(): Promise<number> {
     const [count] = await this.#update.read(this.#parameters.status);
     return count!;

@@ -127,6 +127,39 @@ describe("SGD on the device", () => {
   });
 });
 
+describe("an update that overflows", () => {
+  it("is seen before it is made, from the largest state that the steps before left", async () => {
+    const device = await testDevice();
+    const parameters = parametersOfEveryKind();
+    await parameters.allocate(device, { training: true });
+    // A momentum above 1 grows by itself: 1e38, 1.5e38, 2.25e38, 3.4e38 (float32's largest is 3.403e38).
+    const sgd = await Sgd.create(device, parameters, { momentum: 1.5, weightDecay: 0 });
+    try {
+      const name = "s.conv1.weight";
+      const shapes = parameters.trainable.map(({ name, fileShape }): [string, readonly number[]] => [name, fileShape]);
+      const gradients = draw(shapes, "gradients");
+      parameters.write(draw(parameters.fileShapes, "values"));
+      const rates = { base: 1e-30, fusion: 1e-30 };
+      for (let step = 0; step < 4; step++) {
+        gradients.get(name)!.data[7] = step === 0 ? 1e38 : 0;
+        parameters.write(gradients, "gradients");
+        sgd.step(rates);
+        expect(await sgd.nonFinite()).toBe(0);
+      }
+      const before = [await parameters.read(), await parameters.read("momenta")] as const;
+      expect(before[1].get(name)!.data[7]).toBeGreaterThan(3.3e38);
+      sgd.step(rates);
+      expect(await sgd.nonFinite()).toBe(1);
+      expect(await sgd.findNonFiniteUpdate(rates)).toBe(name);
+      expect(differing(await parameters.read(), before[0])).toEqual([]);
+      expect(differing(await parameters.read("momenta"), before[1])).toEqual([]);
+    } finally {
+      sgd.destroy();
+      parameters.destroy();
+    }
+  });
+});
+
 describe("running statistics", () => {
   it("take 0.1 of each micro-batch's mean and n/(n − 1) variance, in their order", async () => {
     const device = await testDevice();

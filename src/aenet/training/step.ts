@@ -2,17 +2,20 @@
 import {
   addScaled,
   binaryCrossEntropyWithLogits,
+  type NonFinite,
   type Program,
   type ProgramOptions,
   type ProgramPlan,
   preprocess,
+  RunningStatistic,
   softmaxCrossEntropy,
   Tape,
   type Tensor,
 } from "../../autograd/index.ts";
 import type { Device } from "../../kernels/device.ts";
 import { watchFinite } from "../../kernels/sgd.ts";
-import { type LearningRates, Sgd, type Slice } from "../../nn/index.ts";
+import { type LearningRates, Sgd, type Slice, stepsInFlight, type TensorData } from "../../nn/index.ts";
+import { streamsOf } from "../architecture.ts";
 import type { Network } from "../model.ts";
 import type { Preprocessing } from "../preprocessing.ts";
 
@@ -48,7 +51,7 @@ export interface StepLosses {
   readonly loss: number | null;
   readonly aes: number | null;
   readonly emo: number | null;
-  /** Losses and blocks of gradients that were not finite so far. */
+  /** Losses, blocks of gradients and the like that were not finite so far. */
   readonly nonFinite: number;
 }
 
@@ -76,8 +79,10 @@ function recordStep(device: Device, network: Network, options: StepOptions): Rec
   const aes = logits.aes && binaryCrossEntropyWithLogits(logits.aes, inputs.aesLabels, inputs.aesCount);
   const emo = logits.emo && softmaxCrossEntropy(logits.emo, inputs.emoLabels, inputs.emoCount);
   const total = aes && emo ? addScaled(aes, emo, lambda) : (aes ?? emo)!; // L = L_a + λ·L_e (Eq. 1)
-  tape.push(watchFinite(1, { x: aes ?? total, status: network.parameters.status }));
-  tape.push(watchFinite(1, { x: emo ?? total, status: network.parameters.status }));
+  const { status } = network.parameters;
+  for (const x of [logits.aes, logits.emo, total]) {
+    if (x) tape.push(watchFinite(x.paddedSize / 4, { x, status }));
+  }
   tape.backward(total, inputs.one);
   return { tape, inputs, losses: { total, aes, emo } };
 }
@@ -114,7 +119,8 @@ export class TrainingStep {
     const recording = recordStep(device, network, options);
     recording.tape.plan(outputsOf(recording), options.memory);
     if (!network.parameters.allocated) await network.parameters.allocate(device, { training: true });
-    const program = await recording.tape.compile(outputsOf(recording), options.memory);
+    const readsInFlight = (stepsInFlight * options.batchSize) / options.microBatch;
+    const program = await recording.tape.compile(outputsOf(recording), { ...options.memory, readsInFlight });
     program.write(recording.inputs.one, [1]);
     const sgd = await Sgd.create(device, network.parameters, options);
     return new TrainingStep(network, options, recording, program, sgd);
@@ -131,24 +137,11 @@ export class TrainingStep {
 
   /** Queues a step and returns at once; the losses come when the device is done. One that failed rejects. */
   async submit(input: StepInput, rates: LearningRates): Promise<StepLosses> {
-    const { batchSize, microBatch } = this.#options;
-    const { inputs, losses } = this.#recording;
-    const aesLabels = input.aesTarget.map((target, i) => (input.aesMask[i] ? target : -1));
-    const aesCount = countOf(aesLabels);
-    const emoCount = countOf(input.emoTarget);
-    this.#program.write(inputs.aesCount, [aesCount]);
-    this.#program.write(inputs.emoCount, [emoCount]);
-    if (microBatch < batchSize) this.#sgd.clearGradients();
+    const { losses } = this.#recording;
     const parts: Promise<(number | null)[]>[] = [];
-    for (let part = 0; part * microBatch < batchSize; part++) {
-      const slice = <T extends Uint8Array | Int32Array | Float32Array>(values: T): T => {
-        const length = (values.length / batchSize) * microBatch;
-        return values.subarray(part * length, (part + 1) * length) as T;
-      };
-      this.#program.write(inputs.images, slice(input.images));
-      this.#program.write(inputs.crops, slice(input.crops));
-      this.#program.write(inputs.aesLabels, slice(aesLabels));
-      this.#program.write(inputs.emoLabels, slice(input.emoTarget));
+    const { aesCount, emoCount } = this.#begin(input);
+    for (let part = 0; part < this.#parts; part++) {
+      this.#writePart(input, part);
       this.#program.run();
       this.#sgd.trackStatistics(part);
       const read = async (t: Tensor | null) => (t ? (await this.#program.read(t))[0]! : null);
@@ -165,18 +158,92 @@ export class TrainingStep {
     return { loss: aes === null && emo === null ? null : sum(0), aes, emo, nonFinite };
   }
 
-  /** The name of a weight whose last gradient has a value that is not finite, or null. */
-  async firstNonFiniteGradient(): Promise<string | null> {
-    for (const [name, { data }] of await this.#network.parameters.read("gradients")) {
-      if (!data.every(Number.isFinite)) return name;
+  /** Micro-batches in a step. */
+  get #parts(): number {
+    return this.#options.batchSize / this.#options.microBatch;
+  }
+
+  /** What a step begins with: the label counts of the whole batch, and gradients of 0 where parts are added up. */
+  #begin(input: StepInput): { aesCount: number; emoCount: number } {
+    const { inputs } = this.#recording;
+    const aesCount = countOf(aesLabelsOf(input));
+    const emoCount = countOf(input.emoTarget);
+    this.#program.write(inputs.aesCount, [aesCount]);
+    this.#program.write(inputs.emoCount, [emoCount]);
+    if (this.#parts > 1) this.#sgd.clearGradients();
+    return { aesCount, emoCount };
+  }
+
+  #writePart(input: StepInput, part: number): void {
+    const { inputs } = this.#recording;
+    const slice = <T extends Uint8Array | Int32Array | Float32Array>(values: T): T => {
+      const length = values.length / this.#parts;
+      return values.subarray(part * length, (part + 1) * length) as T;
+    };
+    this.#program.write(inputs.images, slice(input.images));
+    this.#program.write(inputs.crops, slice(input.crops));
+    this.#program.write(inputs.aesLabels, slice(aesLabelsOf(input)));
+    this.#program.write(inputs.emoLabels, slice(input.emoTarget));
+  }
+
+  /**
+   * Names the first tensor that was not finite in a step that `nonFinite` stopped. `input` and `rates` are that step's; no
+   * step may be in flight. Nothing has been updated since, so the step gives the same bits once more.
+   */
+  async explainNonFinite(input: StepInput, rates: LearningRates): Promise<string> {
+    const { parameters } = this.#network;
+    const before =
+      firstNonFinite(await parameters.read()) ?? firstNonFinite(await parameters.read("momenta"), "the momentum of ");
+    if (before) return `${before} before the step began`;
+    this.#begin(input);
+    for (let part = 0; part < this.#parts; part++) {
+      this.#writePart(input, part);
+      const where = this.#parts > 1 ? `, in micro-batch ${part + 1} of ${this.#parts}` : "";
+      const found = await this.#program.findNonFinite();
+      if (found) return this.#describe(found) + where;
+      this.#sgd.trackStatistics(part);
+      const statistic = firstNonFinite(await parameters.read("next"));
+      if (statistic) return `${statistic} after the step${where}`;
     }
-    return null;
+    const updated = await this.#sgd.findNonFiniteUpdate(rates);
+    return `the update of ${updated ?? "a weight"} is not finite, its gradient is`;
+  }
+
+  /** "layer1.0.conv1.conv2d backward: d(a.layer1.0.conv1.weight) is not finite: NaN at …". */
+  #describe({ operation, tensor, index, count, value }: NonFinite): string {
+    const { architecture, parameters } = this.#network;
+    const streams = streamsOf(architecture.arch);
+    // A tensor of the arenas goes by its file's names, one for each stream.
+    const slices = parameters.slices.filter(({ tensor: owner }) =>
+      owner instanceof RunningStatistic ? owner.batch === tensor : owner.grad === tensor,
+    );
+    const slice = slices.length > 1 ? slices[index?.[0] ?? 0] : slices[0];
+    const isStatistic = slice?.tensor instanceof RunningStatistic;
+    const name = slice ? (isStatistic ? `${slice.name} of the batch` : `d(${slice.name})`) : tensor.name;
+    // Activations are [streams, batch, height, width, channels].
+    const isStacked = !slice && tensor.shape.length === 5 && tensor.shape[0] === streams.length && streams.length > 1;
+    const stream = isStacked && index ? ` in stream ${streams[index[0]!]}` : "";
+    const where = index ? `${value} at [${index.join(", ")}] of [${tensor.shape.join(", ")}]` : "beside its values";
+    const more = count > 1 ? `, the first of ${count}` : "";
+    return `${operation && operation !== name ? `${operation}: ` : ""}${name} is not finite${stream}: ${where}${more}`;
   }
 
   destroy(): void {
     this.#program.destroy();
     this.#sgd.destroy();
   }
+}
+
+/** 1 high, 0 low, −1 none. */
+const aesLabelsOf = ({ aesTarget, aesMask }: StepInput): Float32Array =>
+  aesTarget.map((target, i) => (aesMask[i] ? target : -1));
+
+function firstNonFinite(tensors: ReadonlyMap<string, TensorData>, prefix = ""): string | null {
+  for (const [name, { data }] of tensors) {
+    const value = data.find((x) => !Number.isFinite(x));
+    if (value !== undefined) return `${prefix}${name} is not finite: it holds ${value}`;
+  }
+  return null;
 }
 
 function countOf(labels: Iterable<number>): number {

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Device } from "../../kernels/device.ts";
-import type { TensorData } from "../../nn/index.ts";
+import { type LearningRates, stepsInFlight, type TensorData } from "../../nn/index.ts";
 import { type AdapterChoice, openDevice } from "../../node/index.ts";
 import { formatManifest, type Sample } from "../data/manifest.ts";
 import type { TrainBatch } from "../data/train-loader.ts";
@@ -50,13 +50,13 @@ export interface TrainResult {
   readonly reason: "done" | "early-stop" | "interrupted";
 }
 
-/** A loss or a gradient was NaN or infinite; the weights on the device and on disk are those before that step. */
+/**
+ * Something in a step was NaN or infinite, and the message names the first tensor that was; the weights, momenta and
+ * running statistics on the device and on disk are those before that step.
+ */
 export class NonFiniteError extends Error {
   override name = "NonFiniteError";
 }
-
-/** Steps that are queued before the losses of the first are waited for. */
-const stepsInFlight = 2;
 
 /**
  * Starts a run in the folder `out`.
@@ -232,7 +232,11 @@ class Run {
       while (queued.length > count) {
         const { batch, losses } = queued.shift()!;
         const values = await losses;
-        if (values.nonFinite > 0) await this.#stopAtNonFinite(values);
+        if (values.nonFinite > 0) {
+          await Promise.allSettled(queued.map((later) => later.losses));
+          await this.#stopAtNonFinite(batch, rates);
+        }
+        loader.recycle(batch);
         const now = performance.now();
         this.#completeStep(batch, values, (1000 * batch.size) / (now - since), loader.batchesPerEpoch);
         since = now;
@@ -247,7 +251,6 @@ class Run {
       const losses = this.#step.submit(batch, rates);
       losses.catch(() => {}); // awaited below, unless an earlier step or the loader fails first
       queued.push({ batch, losses });
-      loader.recycle(batch);
       submitted++;
       await settle(stepsInFlight - 1);
       if (config.checkpointEvery !== null && submitted % config.checkpointEvery === 0) {
@@ -336,15 +339,12 @@ class Run {
     });
   }
 
-  async #stopAtNonFinite(losses: StepLosses): Promise<never> {
+  async #stopAtNonFinite(batch: TrainBatch, rates: LearningRates): Promise<never> {
     const step = this.#progress.step + 1;
-    const isLoss = [losses.aes, losses.emo].some((loss) => loss !== null && !Number.isFinite(loss));
-    const tensor = isLoss ? null : await this.#step.firstNonFiniteGradient();
     await this.#save();
-    const what = isLoss ? `a loss (L_a ${losses.aes}, L_e ${losses.emo})` : `the gradient of ${tensor ?? "a weight"}`;
+    const reason = await this.#step.explainNonFinite(batch, rates);
     throw new NonFiniteError(
-      `step ${step}: ${what} is not finite; the weights in ${this.#folder.path} are those before that step. ` +
-        "A smaller --lr helps",
+      `step ${step}: ${reason}; the weights in ${this.#folder.path} are those before that step. A smaller --lr helps`,
     );
   }
 

@@ -156,15 +156,18 @@ interface Norm {
   fill?: Fill;
   /** The deviation of the running statistics; default 1. */
   running?: number;
+  /** What the running means lie around; default 0. */
+  runningMean?: number;
   /** Step of the differences with respect to x. */
   step?: number;
   note?: string;
 }
 
 function normCase(
-  { x, training = true, relu = false, residual = false, fusion, eps, fill = normal, running = 1, step, note }: Norm,
+  { x, training = true, relu = false, residual = false, fusion, eps, fill = normal, step, note, ...more }: Norm,
   extra: Partial<OpCase> = {},
 ): OpCase {
+  const { running = 1, runningMean = 0 } = more;
   const byChannel = [x[0], x[4]];
   const parts = [residual && "residual", relu && "ReLU", fusion && `fusion by ${fusion}`, note].filter(Boolean);
   const affine = <T>({ weight, bias, runningMean, runningVar }: Record<string, T>) => ({
@@ -184,7 +187,7 @@ function normCase(
       x: { shape: x, fill, ...(step && { step }) },
       weight: { shape: byChannel, fill: normal },
       bias: { shape: byChannel, fill: normal },
-      runningMean: { shape: byChannel, fill: gaussian(0, running), needsGrad: false },
+      runningMean: { shape: byChannel, fill: gaussian(runningMean, running), needsGrad: false },
       runningVar: { shape: byChannel, fill: uniform(0.5 * running ** 2, 2 * running ** 2), needsGrad: false },
       ...(residual && { residual: { shape: x, fill: normal } }),
       ...(fusion && { fusion: fusionInput(fusion, x[4]) }),
@@ -257,6 +260,59 @@ const normCases: OpCase[] = [
   ),
   normCase({ x: [1, 2, 3, 3, 5], fill: gaussian(0, 1e18), step: 1e12, note: "values of 1e18" }),
   normCase({ x: [1, 3, 17, 19, 3], fill: gaussian(0, 1e18), step: 1e12, note: "values of 1e18" }, large),
+  normCase({ x: [1, 2, 4, 4, 5], fill: constant(1000), relu: true, note: "constant 1000" }),
+  normCase({
+    x: [1, 2, 4, 3, 4],
+    fill: (random, i) => (i % 4 === 2 ? 3.7 : random.normal()),
+    note: "a constant channel",
+  }),
+  normCase({ x: [1, 2, 3, 3, 3], fill: constant(1e18), eps: 1e36, step: 1e14, note: "constant 1e18, eps 1e36" }),
+  normCase({
+    x: [3, 2, 3, 4, 3],
+    fill: constant(-20),
+    residual: true,
+    relu: true,
+    fusion: "scalar",
+    note: "constant input",
+  }),
+  normCase(
+    {
+      x: [3, 2, 4, 5, 3],
+      fill: gaussian(1000, 0.2),
+      residual: true,
+      relu: true,
+      fusion: "scalar",
+      note: "mean 1000, variance 0.04",
+    },
+    farMean,
+  ),
+  normCase({
+    x: [3, 2, 3, 4, 3],
+    fill: gaussian(0, 1e18),
+    step: 1e12,
+    residual: true,
+    relu: true,
+    fusion: "channel",
+    note: "values of 1e18",
+  }),
+  normCase({
+    x: [2, 2, 3, 3, 5],
+    fill: gaussian(1000, 0.2),
+    running: 0.2,
+    runningMean: 1000,
+    training: false,
+    relu: true,
+    note: "mean 1000, variance 0.04",
+  }),
+  normCase({ x: [1, 1, 3, 3, 5], fill: constant(3.7), training: false, note: "constant input" }),
+  normCase({
+    x: [3, 1, 1, 1, 5],
+    training: false,
+    residual: true,
+    relu: true,
+    fusion: "scalar",
+    note: "one image of 1×1",
+  }),
   normCase({
     x: [2, 1, 3, 3, 5],
     fill: gaussian(1e18, 1e18),
@@ -559,6 +615,21 @@ const headCases: OpCase[] = [
   lossCase("binaryCrossEntropyWithLogits", "logits of ±100, all right", [2, 1], list(1, 0), {
     logits: list(100, -100),
   }),
+  lossCase("binaryCrossEntropyWithLogits", "one logit of −100, wrong", [1, 1], list(1), { logits: constant(-100) }),
+  lossCase(
+    "binaryCrossEntropyWithLogits",
+    "logits of ±100, soft targets and missing ones",
+    [9, 1],
+    list(0.3, -1, 0.9),
+    {
+      logits: list(100, 100, -100, -100),
+      count: 6,
+    },
+  ),
+  lossCase("binaryCrossEntropyWithLogits", "many logits of ±100", [131, 1], list(0, 1, -1, 1), {
+    logits: list(100, -100, 0.5),
+    count: 99,
+  }),
   lossCase("binaryCrossEntropyWithLogits", "many", [131, 1], list(0, 1, -1, 1), { count: 99 }),
   lossCase("softmaxCrossEntropy", "one sample", [1, 2], list(1)),
   lossCase("softmaxCrossEntropy", "all labelled", [6, 8], integer(8)),
@@ -570,6 +641,16 @@ const headCases: OpCase[] = [
   lossCase("softmaxCrossEntropy", "a part of a batch of 64", [4, 8], list(7, -1, 2), { count: 60 }),
   lossCase("softmaxCrossEntropy", "logits of ±100", [4, 3], list(0, 1, 2, 1), { logits: list(100, -100, -100) }),
   lossCase("softmaxCrossEntropy", "logits of ±100, all right", [2, 3], list(0), { logits: list(100, -100, -100) }),
+  lossCase("softmaxCrossEntropy", "logits all of 100, all of −100", [4, 8], integer(8), {
+    logits: (_, i) => (Math.floor(i / 8) % 2 ? 100 : -100),
+  }),
+  lossCase("softmaxCrossEntropy", "logits of ±100, all wrong", [3, 5], list(1, 2, 4), {
+    logits: list(100, -100, -100, -100, -100),
+  }),
+  lossCase("softmaxCrossEntropy", "many logits of ±100", [130, 9], list(0, 8, -1, 3, 4), {
+    logits: list(100, -100, 0.5, -100),
+    count: 104,
+  }),
   lossCase("softmaxCrossEntropy", "many", [130, 9], list(0, 8, -1, 3, 4), { count: 104 }),
   ...[0.25, 0, 3].map(
     (lambda): OpCase => ({
@@ -815,6 +896,7 @@ const severalCases: OpCase[] = [
   networkCase(3, 11, false),
   crossStitchCase(4, 13, true),
   crossStitchCase(3, 11, false),
+  networkCase(1, 13, false),
 ];
 
 export const cases: readonly OpCase[] = [

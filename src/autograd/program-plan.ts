@@ -1,0 +1,134 @@
+/** From recorded dispatches to dispatches that fit the adapter, and the memory that they need; nothing is allocated. */
+import { type Device, GpuError } from "../kernels/device.ts";
+import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
+import type { RecordedDispatch } from "./tape.ts";
+import type { Storage, Tensor } from "./tensor.ts";
+
+/** What to do where something does not fit. */
+export const help = "a smaller --micro-batch (or --batch-size, or --image-size) helps";
+
+export interface ProgramOptions {
+  /** Share memory between tensors that are not needed at the same time. Default true. */
+  readonly reuse?: boolean;
+  /** Fill all planned memory with NaN before every run: whatever is read without having been written shows. */
+  readonly poison?: boolean;
+  /**
+   * How often each output may be under way to the host at once without another buffer for it: room for that many is made
+   * at the start. Default 0: room is made when it is needed, and kept.
+   */
+  readonly readsInFlight?: number;
+}
+
+/** A part of a storage as it is bound. */
+interface BoundRange {
+  readonly storage: Storage;
+  readonly offset?: number;
+  readonly size?: number;
+}
+
+/** Bytes that are bound. */
+export const sizeOf = ({ storage, size = storage.byteLength }: BoundRange): number => size;
+
+interface BoundDispatch extends Omit<RecordedDispatch, "bindings"> {
+  /** What it is, or is a part of. */
+  readonly recorded: RecordedDispatch;
+  readonly bindings: Readonly<Record<string, BoundRange>>;
+  readonly firstStream: number;
+}
+
+/**
+ * A dispatch as it fits the adapter's limit on bindings: as it is, or one for each stream.
+ * @throws GpuError if even one stream's part is too large.
+ */
+function splitByStream(device: Device, dispatch: RecordedDispatch): BoundDispatch[] {
+  const { maxStorageBufferBindingSize: limit, maxBufferSize } = device.limits;
+  const { streams, operation } = dispatch;
+  for (const { name, shape, storage } of Object.values(dispatch.bindings)) {
+    if (storage.persistent || storage.byteLength <= maxBufferSize) continue;
+    throw new GpuError(
+      `${operation}: ${name} [${shape}] needs ${storage.byteLength} bytes in one buffer, the adapter allows ` +
+        `${maxBufferSize}; ${help}`,
+    );
+  }
+  const tooLarge = Object.values(dispatch.bindings).find((t) => t.storage.byteLength > limit);
+  if (!tooLarge) {
+    const bindings = mapValues(dispatch.bindings, ({ storage }) => ({ storage }));
+    return [{ ...dispatch, recorded: dispatch, firstStream: 0, bindings }];
+  }
+  const refuse = ({ name, shape }: Tensor, bytes: number) =>
+    new GpuError(
+      `${operation}: ${name} [${shape}] needs ${bytes} bytes in one binding, the adapter allows ${limit}; ${help}`,
+    );
+  if (!streams) throw refuse(tooLarge, tooLarge.storage.byteLength);
+  const { count, bindings: sliced, parameters = [] } = streams;
+  // Parameters are sliced too where every slice can be bound; else they stay whole, and the kernel counts in them.
+  const slicesParameters = parameters.every((name) => isSliceable(dispatch.bindings[name]!.storage, count));
+  const parts = Array.from({ length: count }, (_, stream) => ({
+    ...dispatch,
+    recorded: dispatch,
+    firstStream: slicesParameters && parameters.length > 0 ? 0 : stream,
+    workgroups: dispatch.workgroups / count,
+    operations: dispatch.operations / count,
+    bindings: mapValues(dispatch.bindings, ({ storage }, name) => {
+      if (!sliced.includes(name) && !(slicesParameters && parameters.includes(name))) return { storage };
+      const size = storage.byteLength / count;
+      return { storage, offset: stream * size, size };
+    }),
+  }));
+  for (const { bindings } of parts) {
+    for (const [name, { storage, offset = 0, size = storage.byteLength }] of Object.entries(bindings)) {
+      if (offset % alignment !== 0) throw refuse(tooLarge, tooLarge.storage.byteLength); // a slice that cannot be bound
+      if (size > limit) throw refuse(dispatch.bindings[name]!, size);
+    }
+  }
+  return parts;
+}
+
+/** The dispatches as the adapter takes them and the memory that they need; nothing is allocated. */
+export interface ProgramPlan {
+  readonly dispatches: readonly BoundDispatch[];
+  readonly plan: MemoryPlan;
+  /** Bytes of the inputs. */
+  readonly inputBytes: number;
+}
+
+/** @throws GpuError if a tensor does not fit the adapter. */
+export function planProgram(
+  device: Device,
+  recorded: readonly RecordedDispatch[],
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+  { reuse = true }: ProgramOptions,
+): ProgramPlan {
+  const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
+  const inputStorages = new Set(inputs.map((t) => t.storage));
+  const isPlanned = (storage: Storage) => !storage.persistent && !inputStorages.has(storage);
+  const planned = dispatches.map(({ kernel, bindings }) => {
+    const storages = (names: object): PlannedTensor[] =>
+      Object.keys(names)
+        .map((name) => bindings[name]!.storage)
+        .filter(isPlanned);
+    return { reads: storages(kernel.inputs), writes: storages(kernel.outputs) };
+  });
+  const kept = new Set<PlannedTensor>(outputs.map((t) => t.storage));
+  const plan = planMemory(planned, kept, { reuse, bankLimit: device.limits.maxBufferSize });
+  const inputBytes = [...inputStorages].reduce((sum, s) => sum + aligned(s.byteLength), 0);
+  if (inputBytes > device.limits.maxBufferSize) {
+    throw new GpuError(
+      `inputs: ${inputBytes} bytes are more than the adapter allows in a buffer (${device.limits.maxBufferSize}); ` +
+        help,
+    );
+  }
+  return { dispatches, plan, inputBytes };
+}
+
+export const aligned = (bytes: number): number => alignment * Math.ceil(bytes / alignment);
+
+const isSliceable = ({ byteLength }: Storage, streams: number) => (byteLength / streams) % alignment === 0;
+
+export function mapValues<V, W>(
+  record: Readonly<Record<string, V>>,
+  f: (value: V, key: string) => W,
+): Record<string, W> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]));
+}
