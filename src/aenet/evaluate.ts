@@ -6,10 +6,10 @@ import { type ArchName, createArchitecture } from "./architecture.ts";
 import { type CheckpointInfo, describeCheckpoint } from "./checkpoint.ts";
 import type { Batch } from "./data/batch.ts";
 import { emotionClasses } from "./data/classes.ts";
+import { type DataSet, openDataSet } from "./data/data-set.ts";
 import { EvalLoader } from "./data/eval-loader.ts";
-import { FileImages } from "./data/image-source.ts";
 import type { Split } from "./data/labels.ts";
-import { readManifest, type Sample } from "./data/manifest.ts";
+import type { Sample } from "./data/manifest.ts";
 import { Inference } from "./inference.ts";
 import { largestIndex, type Metrics, MetricsSum, sigmoid } from "./metrics.ts";
 import { createNetwork, type Network } from "./model.ts";
@@ -17,6 +17,7 @@ import type { ResizeMode } from "./preprocessing.ts";
 
 export interface EvaluateOptions {
   readonly checkpoint: string;
+  /** A manifest, or a pack of one. */
   readonly data: string;
   readonly split: Split;
   readonly batchSize: number;
@@ -63,11 +64,20 @@ export interface EvaluatedImage {
 
 /** @throws Error for a checkpoint or a manifest that cannot be used; damaged images are listed in `errors`. */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationReport> {
-  const manifest = await readManifest(options.data);
+  const dataSet = await openDataSet(options.data);
+  try {
+    return await evaluateOn(dataSet, options);
+  } finally {
+    await dataSet.close();
+  }
+}
+
+async function evaluateOn(dataSet: DataSet, options: EvaluateOptions): Promise<EvaluationReport> {
+  const { manifest } = dataSet;
   const loaded = await loadNetwork(options.checkpoint, options);
   const { network, info } = loaded;
   const { classes } = info.architecture;
-  const images = new FileImages(manifest.samples, info.preprocessing);
+  const images = dataSet.images(info.preprocessing);
   const errors: { path: string; error: string }[] = [];
   const device = await openDevice({ adapter: options.adapter });
   try {

@@ -5,6 +5,7 @@ import { addCommand, type CommandSpec } from "./command.ts";
 import { benchStepCommand } from "./commands/bench-step.ts";
 import { checkCommand } from "./commands/data-check.ts";
 import { importCommand } from "./commands/data-import.ts";
+import { packCommand } from "./commands/data-pack.ts";
 import { synthCommand } from "./commands/data-synth.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
@@ -24,7 +25,7 @@ export interface Commands {
 
 const allCommands: Commands = {
   top: [trainCommand(), evalCommand(), predictCommand(), doctorCommand()],
-  data: [importCommand(), synthCommand(), checkCommand()],
+  data: [importCommand(), synthCommand(), checkCommand(), packCommand()],
   bench: [benchStepCommand()],
 };
 
@@ -48,7 +49,7 @@ export async function runProgram(
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
     .showHelpAfterError("(--help tells more)");
   for (const spec of commands.top) addCommand(program, spec, terminal, finish);
-  const data = program.command("data").description("make, import and check data sets");
+  const data = program.command("data").description("make, import, check and pack data sets");
   for (const spec of commands.data) addCommand(data, spec, terminal, finish);
   const bench = program.command("bench").description("measure how fast it is");
   for (const spec of commands.bench) addCommand(bench, spec, terminal, finish);

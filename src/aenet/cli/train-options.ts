@@ -27,7 +27,11 @@ function describe<K extends keyof typeof defaultTrainConfig>(
 }
 
 export const trainOptions: Options<TrainFlags> = {
-  data: { kind: text("manifest"), default: null, help: "the samples: a CSV with path, split and labels" },
+  data: {
+    kind: text("manifest"),
+    default: null,
+    help: "the samples: a CSV with path, split and labels, or a pack of it",
+  },
   out: { kind: text("folder"), default: null, help: "the run's folder, made for it" },
   resume: { kind: text("folder"), default: null, help: "go on with this run" },
   overwrite: { kind: boolean, default: false, help: "replace a run that is in --out" },

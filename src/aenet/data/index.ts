@@ -5,6 +5,7 @@ export * from "./check.ts";
 export * from "./classes.ts";
 export * from "./counts.ts";
 export { CsvError } from "./csv.ts";
+export * from "./data-set.ts";
 export * from "./decode.ts";
 export * from "./eval-loader.ts";
 export * from "./image-source.ts";
@@ -25,6 +26,7 @@ export {
   type Sample,
   writeManifest,
 } from "./manifest.ts";
+export { type PackOptions, type PackReport, packManifest } from "./pack.ts";
 export { mapConcurrently, Prefetcher, type PrefetchOptions } from "./prefetch.ts";
 export * from "./split.ts";
 export * from "./train-loader.ts";

@@ -39,13 +39,16 @@ const LABEL_COLUMNS = ["aes_score", "aes_label", "emotion"];
  * @throws CsvError where the file breaks a rule; Error where it cannot be read.
  */
 export async function readManifest(file: string): Promise<Manifest> {
-  let bytes: Uint8Array;
+  return parseManifest(await readManifestBytes(file), file);
+}
+
+/** @throws Error where the file cannot be read. */
+export async function readManifestBytes(file: string): Promise<Uint8Array> {
   try {
-    bytes = await readFile(file);
+    return await readFile(file);
   } catch (error) {
     throw new Error(`manifest ${file}: cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  return parseManifest(bytes, file);
 }
 
 /**

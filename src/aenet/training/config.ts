@@ -3,7 +3,7 @@ import type { ArchName, FusionGranularity } from "../architecture.ts";
 import type { ResizeMode } from "../preprocessing.ts";
 
 export interface TrainConfig {
-  /** The manifest. */
+  /** The manifest, or a pack of it. */
   readonly data: string;
   readonly arch: ArchName;
   readonly depth: readonly number[];

@@ -6,9 +6,10 @@ import { type Architecture, createArchitecture, streamsOf, tasksOf } from "../ar
 import { checkpointMetadata, readClasses } from "../checkpoint.ts";
 import { configSha256 } from "../config.ts";
 import { emotionClasses } from "../data/classes.ts";
+import { type DataSet, openDataSet } from "../data/data-set.ts";
 import { EvalLoader } from "../data/eval-loader.ts";
-import { FileImages } from "../data/image-source.ts";
-import { type Manifest, readManifest } from "../data/manifest.ts";
+import type { ImageSource } from "../data/image-source.ts";
+import type { Manifest } from "../data/manifest.ts";
 import { fillableBatchSize, TrainLoader, type TrainLoaderOptions } from "../data/train-loader.ts";
 import { formatInitReport, type InitFlag, type InitSource, loadedValues, planInitialization } from "../initialize.ts";
 import { createNetwork, type Network } from "../model.ts";
@@ -23,11 +24,13 @@ export interface RunSetup {
   readonly architecture: Architecture;
   readonly network: Network;
   readonly preprocessing: Preprocessing;
-  readonly images: FileImages;
+  readonly images: ImageSource;
   readonly step: StepOptions;
   readonly configSha256: string;
   /** Where a path of the configuration is. */
   readonly locate: (path: string) => string;
+  /** Has to be called at the end: gives back what reading images holds. */
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -39,7 +42,22 @@ export interface RunSetup {
 export async function setUp(config: TrainConfig, workers: number | undefined, folder?: string): Promise<RunSetup> {
   checkTrainConfig(config);
   const locate = (path: string) => (folder === undefined ? path : resolve(folder, path));
-  const manifest = await readManifest(locate(config.data));
+  const dataSet = await openDataSet(locate(config.data), config.data);
+  try {
+    return await setUpWith(dataSet, config, workers, locate);
+  } catch (error) {
+    await dataSet.close();
+    throw error;
+  }
+}
+
+async function setUpWith(
+  dataSet: DataSet,
+  config: TrainConfig,
+  workers: number | undefined,
+  locate: RunSetup["locate"],
+): Promise<RunSetup> {
+  const { manifest } = dataSet;
   const classes = emotionClasses(
     manifest.samples.map(({ emotion }) => emotion),
     config.classes ?? undefined,
@@ -56,7 +74,7 @@ export async function setUp(config: TrainConfig, workers: number | undefined, fo
   const network = createNetwork(architecture);
   const { imageSize, resize, batchSize, lambda, momentum, weightDecay } = config;
   const preprocessing = { ...defaultPreprocessing, imageSize, resize };
-  const images = new FileImages(manifest.samples, { imageSize, resize });
+  const images = dataSet.images({ imageSize, resize });
   const loader = loaderOptions({ config, manifest, architecture, images }, workers);
   // A set smaller than a batch is one batch an epoch; the step is planned for what there is.
   const samples = Math.min(batchSize, await fillableBatchSize(loader));
@@ -74,8 +92,10 @@ export async function setUp(config: TrainConfig, workers: number | undefined, fo
     weightDecay,
     frozen: ({ name }: Slice) => isFrozen(name),
   };
-  const sha256 = configSha256({ ...config });
-  return { config, manifest, architecture, network, preprocessing, images, step, configSha256: sha256, locate };
+  // A pack of a manifest computes what the manifest does.
+  const sha256 = configSha256({ ...config, data: dataSet.name });
+  const close = () => dataSet.close();
+  return { config, manifest, architecture, network, preprocessing, images, step, configSha256: sha256, locate, close };
 }
 
 type LoaderParts = Pick<RunSetup, "config" | "manifest" | "architecture" | "images">;

@@ -68,28 +68,29 @@ export async function train(
   settings: TrainSettings,
   events: TrainEvents = {},
 ): Promise<TrainResult> {
-  const setup = await setUp(config, settings.workers);
-  const values = await startValues(setup, (line) => events.onMessage?.(line));
-  const device = await openDevice({ adapter: settings.adapter });
-  try {
-    // Everything that can be refused is refused before the folder is touched.
-    TrainingStep.plan(device, setup.network, setup.step);
-    const folder = await RunFolder.create(out.path, { overwrite: out.overwrite });
+  return closing(await setUp(config, settings.workers), async (setup) => {
+    const values = await startValues(setup, (line) => events.onMessage?.(line));
+    const device = await openDevice({ adapter: settings.adapter });
     try {
-      await folder.writeEnvironment(environment(device));
-      for (const split of ["train", "val", "test"] as const) {
-        await folder.writeSplit(split, formatManifest(samplesOf(setup, split)));
+      // Everything that can be refused is refused before the folder is touched.
+      TrainingStep.plan(device, setup.network, setup.step);
+      const folder = await RunFolder.create(out.path, { overwrite: out.overwrite });
+      try {
+        await folder.writeEnvironment(environment(device));
+        for (const split of ["train", "val", "test"] as const) {
+          await folder.writeSplit(split, formatManifest(samplesOf(setup, split)));
+        }
+        await folder.writeConfig({ ...config, kernels: kernelChoices(device) });
+        const run = await Run.start(device, setup, folder, settings, events);
+        setup.network.parameters.write(values);
+        return await run.finish();
+      } finally {
+        folder.close();
       }
-      await folder.writeConfig({ ...config, kernels: kernelChoices(device) });
-      const run = await Run.start(device, setup, folder, settings, events);
-      setup.network.parameters.write(values);
-      return await run.finish();
     } finally {
-      folder.close();
+      device.destroy();
     }
-  } finally {
-    device.destroy();
-  }
+  });
 }
 
 /** Goes on with the run in `path`; only epochs and maxSteps may change, and stay so when it is resumed once more. */
@@ -103,37 +104,47 @@ export async function resumeTraining(
   try {
     const { kernels, ...stored } = (await folder.readConfig()) as TrainConfig & { kernels: unknown };
     const config = { ...stored, ...changes };
-    const setup = await setUp(config, settings.workers, await folderOfStart(path));
-    const pair = await folder.loadCheckpoint();
-    if (pair && pair.state.dataSha256 !== setup.manifest.sha256) {
-      throw new Error(`--resume ${path}: the manifest ${stored.data} has changed since the run began`);
-    }
-    if (pair && pair.state.configSha256 !== setup.configSha256) {
-      throw new Error(`--resume ${path}: config.json has changed since the run began`);
-    }
-    const device = await openDevice({ adapter: settings.adapter });
-    try {
-      if (JSON.stringify(kernels) !== JSON.stringify(kernelChoices(device))) {
-        events.onMessage?.("note: another adapter than before; the run goes on, but not to the same bits");
+    return await closing(await setUp(config, settings.workers, await folderOfStart(path)), async (setup) => {
+      const pair = await folder.loadCheckpoint();
+      if (pair && pair.state.dataSha256 !== setup.manifest.sha256) {
+        throw new Error(`--resume ${path}: the manifest ${stored.data} has changed since the run began`);
       }
-      if (Object.keys(changes).length > 0) await folder.writeConfig({ ...config, kernels });
-      const run = await Run.start(device, setup, folder, settings, events);
-      const { parameters } = setup.network;
-      if (pair) {
-        parameters.write(pair.weights.tensors);
-        parameters.write(pair.state.momentum, "momenta");
-        run.continueFrom(pair.state);
-        events.onMessage?.(`resuming after step ${pair.state.step}`);
-      } else {
-        parameters.write(await startValues(setup, (line) => events.onMessage?.(line)));
-        events.onMessage?.("the run was stopped before its first checkpoint; it starts anew");
+      if (pair && pair.state.configSha256 !== setup.configSha256) {
+        throw new Error(`--resume ${path}: config.json has changed since the run began`);
       }
-      return await run.finish();
-    } finally {
-      device.destroy();
-    }
+      const device = await openDevice({ adapter: settings.adapter });
+      try {
+        if (JSON.stringify(kernels) !== JSON.stringify(kernelChoices(device))) {
+          events.onMessage?.("note: another adapter than before; the run goes on, but not to the same bits");
+        }
+        if (Object.keys(changes).length > 0) await folder.writeConfig({ ...config, kernels });
+        const run = await Run.start(device, setup, folder, settings, events);
+        const { parameters } = setup.network;
+        if (pair) {
+          parameters.write(pair.weights.tensors);
+          parameters.write(pair.state.momentum, "momenta");
+          run.continueFrom(pair.state);
+          events.onMessage?.(`resuming after step ${pair.state.step}`);
+        } else {
+          parameters.write(await startValues(setup, (line) => events.onMessage?.(line)));
+          events.onMessage?.("the run was stopped before its first checkpoint; it starts anew");
+        }
+        return await run.finish();
+      } finally {
+        device.destroy();
+      }
+    });
   } finally {
     folder.close();
+  }
+}
+
+/** Runs `body` with a run's setup, and closes that whatever happens. */
+async function closing<T>(setup: RunSetup, body: (setup: RunSetup) => Promise<T>): Promise<T> {
+  try {
+    return await body(setup);
+  } finally {
+    await setup.close();
   }
 }
 
@@ -418,6 +429,7 @@ export interface DryRun {
 /** Plans a run without allocating anything. @throws GpuError if it does not fit the adapter. */
 export async function dryRun(config: TrainConfig, settings: TrainSettings): Promise<DryRun> {
   const setup = await setUp(config, settings.workers);
+  await setup.close(); // nothing more is read
   const device = await openDevice({ adapter: settings.adapter });
   try {
     const { network, step, architecture } = setup;

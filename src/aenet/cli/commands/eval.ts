@@ -29,7 +29,7 @@ const group = "Instead of what the checkpoint says:";
 
 const options: Options<EvalFlags> = {
   checkpoint: { kind: text("file"), default: null, help: "the network, as train or others wrote it" },
-  data: { kind: text("manifest"), default: null, help: "the samples" },
+  data: { kind: text("manifest"), default: null, help: "the samples: a CSV, or a pack of it" },
   split: { kind: choice(SPLITS), default: "test", help: "which of them" },
   perImage: { kind: boolean, default: false, help: "tell every image's outputs, too" },
   json,
