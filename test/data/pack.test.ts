@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openDataSet } from "../../src/aenet/data/data-set.ts";
@@ -176,7 +185,8 @@ describe("packing that was stopped", () => {
     await stopAfter(manifest, out, 3);
     // What is packed is not decoded again.
     rmSync(join(own, "train-0.png"));
-    await stopAfter(manifest, out, 7);
+    appendFileSync(`${out}.partial.jsonl`, '{"rows":9,"dam'); // cut off by the end of the process
+    await stopAfter(manifest, out, 6); // the sixth is damaged
     const messages: string[] = [];
     const done: number[] = [];
     const report = await packManifest(manifest, {
@@ -185,8 +195,8 @@ describe("packing that was stopped", () => {
       onMessage: (line) => messages.push(line),
       onProgress: (count) => done.push(count),
     });
-    expect(messages).toEqual(["going on after 7 of 10 images"]);
-    expect(done).toEqual([8, 9, 10]);
+    expect(messages).toEqual(["going on after 6 of 10 images"]);
+    expect(done).toEqual([7, 8, 9, 10]);
     expect(report.damaged.map(({ path }) => path)).toEqual(["train-1.png", "train-5.png"]);
     expect(readFileSync(out).equals(readFileSync(whole))).toBe(true);
     expect(readdirSync(own).filter((name) => name.includes("partial"))).toEqual([]);

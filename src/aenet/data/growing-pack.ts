@@ -16,6 +16,14 @@ interface JournalEntry {
   readonly damaged: readonly (readonly [row: number, reason: string])[];
 }
 
+export interface PackContent {
+  readonly info: PackInfo;
+  /** How many images. */
+  readonly count: number;
+  /** The manifest's bytes. */
+  readonly manifest: Uint8Array;
+}
+
 export class GrowingPack {
   /** How many rows are written, damaged ones included. */
   rows: number;
@@ -23,7 +31,7 @@ export class GrowingPack {
   readonly damaged: Map<number, string>;
   readonly #out: string;
   readonly #file: FileHandle;
-  readonly #content: { info: PackInfo; count: number; manifest: Uint8Array };
+  readonly #content: PackContent;
   readonly #layout: ReturnType<typeof layOutPack>["layout"];
   readonly #journalEvery: number;
   #journalled: { rows: number; damaged: number; at: number };
@@ -31,7 +39,7 @@ export class GrowingPack {
   private constructor(fields: {
     out: string;
     file: FileHandle;
-    content: { info: PackInfo; count: number; manifest: Uint8Array };
+    content: PackContent;
     rows: number;
     damaged: Map<number, string>;
     journalEvery: number;
@@ -53,11 +61,7 @@ export class GrowingPack {
    * @param journalEvery Milliseconds between entries of the journal.
    * @throws Error where the disk has not the room.
    */
-  static async begin(
-    out: string,
-    content: { info: PackInfo; count: number; manifest: Uint8Array },
-    journalEvery: number,
-  ): Promise<GrowingPack> {
+  static async begin(out: string, content: PackContent, journalEvery: number): Promise<GrowingPack> {
     await mkdir(dirname(out), { recursive: true });
     const former = await readJournal(journalOf(out), content.info);
     const file = (await open(partialOf(out), "r+").catch(() => null)) ?? (await open(partialOf(out), "w+"));
@@ -68,7 +72,7 @@ export class GrowingPack {
       const { rows, damaged } = isThere ? former : { rows: 0, damaged: new Map<number, string>() };
       // What comes after is written anew; where nothing is, zeros are read.
       await file.truncate(images + rows * imageBytes);
-      if (!isThere) await writeFile(journalOf(out), `${JSON.stringify(content.info)}\n`);
+      await writeFile(journalOf(out), journalLines(content.info, { rows, damaged: [...damaged] }));
       await checkRoom(out, end - images - rows * imageBytes);
       return new GrowingPack({ out, file, content, rows, damaged, journalEvery });
     } catch (error) {
@@ -87,9 +91,11 @@ export class GrowingPack {
   }
 
   async #writeJournal(): Promise<void> {
+    const { images, imageBytes } = this.#layout;
+    await this.#file.truncate(images + this.rows * imageBytes); // as long as it says, if the last ones are damaged, too
     await this.#file.datasync();
     const damaged = [...this.damaged].slice(this.#journalled.damaged);
-    await appendFile(journalOf(this.#out), `${JSON.stringify({ rows: this.rows, damaged } satisfies JournalEntry)}\n`);
+    await appendFile(journalOf(this.#out), journalLines({ rows: this.rows, damaged }));
     this.#journalled = { rows: this.rows, damaged: this.damaged.size, at: performance.now() };
   }
 
@@ -121,6 +127,9 @@ export class GrowingPack {
 
 const partialOf = (out: string) => `${out}.partial`;
 const journalOf = (out: string) => `${out}.partial.jsonl`;
+
+const journalLines = (...lines: (PackInfo | JournalEntry)[]) =>
+  lines.map((line) => `${JSON.stringify(line)}\n`).join("");
 
 /** What the journal says is there; nothing where it is of another pack. A line cut off is as if it were not there. */
 async function readJournal(path: string, info: PackInfo): Promise<{ rows: number; damaged: Map<number, string> }> {
