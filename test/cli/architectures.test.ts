@@ -2,11 +2,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { runProgram } from "../../src/aenet/cli/program.ts";
 import { EIGHT_EMOTIONS } from "../../src/aenet/data/classes.ts";
 import { parseSafetensors, type TensorData } from "../../src/nn/safetensors.ts";
 import { fileOf, temporaryFolder, writeDataSet } from "../training/runs.ts";
 import { differing } from "../training/tiny.ts";
+import { runCommand } from "./run.ts";
 
 const folder = temporaryFolder();
 const at = (...names: string[]) => join(folder, ...names);
@@ -17,17 +17,7 @@ beforeAll(async () => {
   data = await writeDataSet(folder, { train: 8, val: 3, test: 3 }, { sound: true });
 });
 
-async function aenet(...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await runProgram(args, {
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    interactive: false,
-    columns: 80,
-    environment: process.env.AENET_ADAPTER ? { AENET_ADAPTER: process.env.AENET_ADAPTER } : {},
-  });
-  return { code, out: out.join(""), err: err.join("") };
-}
+const aenet = (...args: string[]) => runCommand(args);
 
 /** Trains into the folder `name`, whose path it returns. */
 async function train(name: string, ...args: string[]): Promise<string> {

@@ -2,22 +2,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { runProgram } from "../../src/aenet/cli/program.ts";
+import { runCommand as run } from "./run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "aenet-bench-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function run(args: readonly string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await runProgram(args, {
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    interactive: false,
-    columns: 80,
-    environment: process.env.AENET_ADAPTER ? { AENET_ADAPTER: process.env.AENET_ADAPTER } : {},
-  });
-  return { code, out: out.join(""), err: err.join("") };
-}
 
 const tiny = ["--depth", "1,1,1,1", "--base-channels", "4", "--image-size", "32", "--batch-size", "2", "--steps", "3"];
 

@@ -2,25 +2,11 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { runProgram } from "../../src/aenet/cli/program.ts";
+import { runCommand as run } from "./run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "aenet-cli-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const at = (...names: string[]) => join(folder, ...names);
-
-/** What a command line prints and the code it ends with. */
-async function run(args: readonly string[], environment: Record<string, string> = {}) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const terminal = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    interactive: false,
-    columns: 80,
-    environment: { ...(process.env.AENET_ADAPTER ? { AENET_ADAPTER: process.env.AENET_ADAPTER } : {}), ...environment },
-  };
-  const code = await runProgram(args, terminal);
-  return { code, out: out.join(""), err: err.join("") };
-}
 
 const data = at("scenes", "manifest.csv");
 const tiny = ["--depth", "1,1,1,1", "--base-channels", "4", "--image-size", "32", "--batch-size", "8", "--lr", "0.01"];

@@ -4,7 +4,7 @@
  */
 
 /** The eight classes of IAE and FI, in the order in which IAE numbers them. */
-export const EIGHT_EMOTIONS: readonly string[] = [
+export const eightEmotions = [
   "amusement",
   "excitement",
   "awe",
@@ -13,7 +13,8 @@ export const EIGHT_EMOTIONS: readonly string[] = [
   "anger",
   "fear",
   "sadness",
-];
+] as const;
+export const EIGHT_EMOTIONS: readonly string[] = eightEmotions;
 
 const SYNONYMS: Readonly<Record<string, string>> = { sad: "sadness", content: "contentment" };
 

@@ -1,6 +1,7 @@
 /** What all importers share: sorting out damaged images, dividing into splits, writing the manifest and its record. */
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { replaceSharedFile } from "../durable-file.ts";
 import { type CountsBySplit, countLabels, formatCounts } from "./counts.ts";
 import { DecodeError, damageOf, readBytes } from "./decode.ts";
 import { aestheticLabel, type Labels, type Split } from "./labels.ts";
@@ -8,7 +9,6 @@ import { DEFAULT_WORKERS } from "./loader.ts";
 import { type ManifestRow, pathInManifest, writeManifest } from "./manifest.ts";
 import { mapConcurrently } from "./prefetch.ts";
 import { DEFAULT_FRACTIONS, type Fractions, splitSamples } from "./split.ts";
-import { writeFileWhole } from "./write-file.ts";
 
 export interface ImportOptions {
   /** The manifest to write. */
@@ -112,7 +112,7 @@ export async function finishImport(
     counts,
     damaged: damaged.map(({ path, error }) => ({ path: pathInManifest(out, path), error })),
   };
-  await writeFileWhole(record, `${JSON.stringify(content, null, 2)}\n`);
+  await replaceSharedFile(record, `${JSON.stringify(content, null, 2)}\n`);
   return { kind, manifest: out, record, counts, damaged, ignored, details };
 }
 

@@ -5,10 +5,10 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, relative, resolve, sep } from "node:path";
+import { replaceSharedFile } from "../durable-file.ts";
 import { normaliseEmotion } from "./classes.ts";
 import { CsvError, type CsvTable, formatCsv, parseCsv } from "./csv.ts";
 import { type AesLabel, type Labels, SPLITS, type Split } from "./labels.ts";
-import { writeFileWhole } from "./write-file.ts";
 
 /** A row as it stands in the file. */
 export interface ManifestRow extends Labels {
@@ -194,7 +194,7 @@ export function formatManifest(rows: readonly ManifestRow[]): string {
 
 /** Writes the manifest whole or not at all. */
 export async function writeManifest(file: string, rows: readonly ManifestRow[]): Promise<void> {
-  await writeFileWhole(file, formatManifest(rows));
+  await replaceSharedFile(file, formatManifest(rows));
 }
 
 /** The path of an image as the manifest `file` writes it: relative to the manifest, with forward slashes. */

@@ -19,7 +19,7 @@ import { createHash } from "node:crypto";
 import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseSafetensors, type SafetensorsFile } from "../../nn/safetensors.ts";
-import { replaceByLink, syncFolder, writeFlushed } from "./durable-file.ts";
+import { replaceByLink, syncFolder, writeFlushed } from "../durable-file.ts";
 import type { BestName } from "./schedule.ts";
 import { parseState, type StateLink, type TrainingState } from "./state.ts";
 

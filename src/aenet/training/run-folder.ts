@@ -12,8 +12,8 @@
 import { mkdir, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { safetensorsParts, type TensorData } from "../../nn/safetensors.ts";
+import { replaceFile, syncFolder, temporaryName } from "../durable-file.ts";
 import { commitPair, type LoadedPair, loadPair, pairNames } from "./checkpoint-pair.ts";
-import { replaceFile, syncFolder, temporaryName } from "./durable-file.ts";
 import { MetricsLog, type MetricsRecord } from "./metrics-log.ts";
 import { acquireLock } from "./run-lock.ts";
 import { type BestName, bestNames } from "./schedule.ts";

@@ -1,17 +1,9 @@
 import { Random } from "../../../random.ts";
+import { eightEmotions } from "../classes.ts";
 import { type aestheticFactors, combine, type Factors, normal, sharedFactors } from "./factors.ts";
 
 /** The eight emotions in the order of every manifest: four positive, then four negative ones. */
-export const emotions = [
-  "amusement",
-  "excitement",
-  "awe",
-  "contentment",
-  "disgust",
-  "anger",
-  "fear",
-  "sadness",
-] as const;
+export const emotions: typeof eightEmotions = eightEmotions;
 export type Emotion = (typeof emotions)[number];
 export const positiveEmotions: readonly Emotion[] = emotions.slice(0, 4);
 

@@ -1,6 +1,6 @@
 /** Files that are there whole or not at all, also after a power cut: written beside, flushed, renamed. Node only. */
 import { createHash } from "node:crypto";
-import { copyFile, link, open, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /**
@@ -33,11 +33,26 @@ export async function writeFlushed(path: string, parts: Iterable<Uint8Array>): P
   return hash.digest("hex");
 }
 
-/** Replaces a file in one instant. */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  await writeFlushed(temporaryName(path), [Buffer.from(text)]);
-  await rename(temporaryName(path), path);
+/**
+ * Replaces a file in one instant; makes its folder where there is none.
+ *
+ * @param temporary Where it is written first, in the same folder; of this process alone where others may write the file too.
+ */
+export async function replaceFile(path: string, text: string, temporary: string = temporaryName(path)): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFlushed(temporary, [Buffer.from(text)]);
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
   await syncFolder(dirname(path));
+}
+
+/** Replaces a file that any process may write: of two that do, the last one's content stays, whole. */
+export function replaceSharedFile(path: string, text: string): Promise<void> {
+  return replaceFile(path, text, `${path}.${process.pid}.tmp`);
 }
 
 /** Gives a whole file a second name, replacing what stood there in one instant; a copy where links are not supported. */
@@ -55,7 +70,7 @@ export async function replaceByLink(source: string, path: string): Promise<void>
   await rm(temporary, { force: true }); // renaming between two names of one file does nothing
 }
 
-/** The name under which a file is written before it is renamed; one writer a folder, so it needs nothing random. */
+/** The name under which a file is written before it is renamed; one writer a run folder, so it needs nothing random. */
 export function temporaryName(path: string): string {
   return join(dirname(path), `${basename(path)}.tmp`);
 }
