@@ -5,7 +5,7 @@
  */
 import { appendFile, type FileHandle, mkdir, open, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncFolder } from "../training/durable-file.ts";
+import { syncFolder } from "../durable-file.ts";
 import { formatDamaged, layOutPack, type PackInfo } from "./pack-format.ts";
 
 /** A line of the journal, below the first, which is the pack's info. */
