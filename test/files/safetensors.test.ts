@@ -6,7 +6,6 @@ import {
   serializeSafetensors,
   type TensorData,
 } from "../../src/nn/safetensors.ts";
-import { Random } from "../../src/random.ts";
 
 const tensor = (shape: number[], fill: (i: number) => number = (i) => i): TensorData => ({
   shape,
@@ -176,84 +175,4 @@ describe("safetensors", () => {
     expect(Object.getOwnPropertyDescriptor(parsed.metadata, "__proto__")?.value).toBe("p");
     expect([...parsed.tensors.keys()]).toEqual(["__proto__"]);
   });
-
-  it("takes time and memory in proportion to a hostile header", () => {
-    const begin = performance.now();
-    for (const text of ["[".repeat(1e6), `{"${"\\".repeat(1e6)}`, `{"x":{"shape":[${"1,".repeat(1e6)}`])
-      expect(faultOf(file(text))).not.toBe("accepted");
-    expect(faultOf(file(`{"x":{"shape":[${"9".repeat(1e6)}]}}`))).toBe("huge number");
-    expect(performance.now() - begin).toBeLessThan(2000);
-  });
-
-  it("survives 10,000 mutated files: refused by a named fault, or read within the file's bounds", () => {
-    const original = serializeSafetensors(sample, { arch: "aenet", classes: '["awe","fear"]' });
-    let accepted = 0;
-    const faults = new Map<string, number>();
-    const before = process.memoryUsage().arrayBuffers;
-    for (let round = 0; round < 10_000; round++) {
-      const bytes = mutate(original, new Random(2, "mutate", round));
-      const fault = faultOf(bytes);
-      faults.set(fault, (faults.get(fault) ?? 0) + 1);
-      if (fault !== "accepted") continue;
-      accepted++;
-      const { tensors, metadata } = parseSafetensors(bytes);
-      let numbers = 0;
-      for (const { shape, data } of tensors.values()) {
-        expect(data.length).toBe(shape.reduce((a, b) => a * b, 1));
-        numbers += data.length;
-      }
-      expect(numbers).toBeLessThan(bytes.length);
-      expect(parseSafetensors(serializeSafetensors(tensors, metadata)).tensors.size).toBe(tensors.size);
-    }
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 2 ** 20);
-    expect(accepted).toBeGreaterThan(100);
-    expect(accepted).toBeLessThan(5000);
-    expect(faults.size).toBeGreaterThan(12);
-  });
 });
-
-/** One to three random changes: bits, bytes, digits, the header's length, cuts, insertions, doubled and moved pieces. */
-function mutate(original: Uint8Array, random: Random): Uint8Array {
-  let bytes = original.slice();
-  const splice = (at: number, remove: number, insert: Uint8Array) =>
-    Uint8Array.from([...bytes.subarray(0, at), ...insert, ...bytes.subarray(at + remove)]);
-  for (let change = random.integer(3); change >= 0; change--) {
-    const at = random.integer(bytes.length);
-    switch (random.integer(9)) {
-      case 0:
-        bytes[at]! ^= 1 << random.integer(8);
-        break;
-      case 1:
-        bytes[at] = random.integer(256);
-        break;
-      case 2: // a digit of the header becomes another
-      case 3: {
-        const digits = [...bytes.keys()].filter((i) => i >= 8 && bytes[i]! >= 48 && bytes[i]! <= 57);
-        if (digits.length > 0) bytes[digits[random.integer(digits.length)]!] = 48 + random.integer(10);
-        break;
-      }
-      case 4:
-        bytes[random.integer(Math.min(8, bytes.length))] = random.integer(256);
-        break;
-      case 5:
-        bytes = bytes.slice(0, at);
-        break;
-      case 6:
-        bytes = splice(
-          at,
-          0,
-          Uint8Array.from({ length: 1 + random.integer(8) }, () => random.integer(256)),
-        );
-        break;
-      case 7: // a piece of the header again, somewhere
-        bytes = splice(at, 0, original.slice(8 + random.integer(100), 108 + random.integer(100)));
-        break;
-      default: {
-        const token = ["-", "[", "{", '"', "}", "]", "e9", "null", "99999999999999999999", "0", ".5", ","];
-        bytes = splice(at, random.integer(4), new TextEncoder().encode(token[random.integer(token.length)]!));
-      }
-    }
-    if (bytes.length === 0) return bytes;
-  }
-  return bytes;
-}
