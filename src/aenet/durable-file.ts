@@ -38,9 +38,13 @@ export async function writeFlushed(path: string, parts: Iterable<Uint8Array>): P
  *
  * @param temporary Where it is written first, in the same folder; of this process alone where others may write the file too.
  */
-export async function replaceFile(path: string, text: string, temporary: string = temporaryName(path)): Promise<void> {
+export async function replaceFile(
+  path: string,
+  content: string | Iterable<Uint8Array>,
+  temporary: string = temporaryName(path),
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFlushed(temporary, [Buffer.from(text)]);
+  await writeFlushed(temporary, typeof content === "string" ? [Buffer.from(content)] : content);
   try {
     await rename(temporary, path);
   } catch (error) {
@@ -51,8 +55,8 @@ export async function replaceFile(path: string, text: string, temporary: string 
 }
 
 /** Replaces a file that any process may write: of two that do, the last one's content stays, whole. */
-export function replaceSharedFile(path: string, text: string): Promise<void> {
-  return replaceFile(path, text, `${path}.${process.pid}.tmp`);
+export function replaceSharedFile(path: string, content: string | Iterable<Uint8Array>): Promise<void> {
+  return replaceFile(path, content, `${path}.${process.pid}.tmp`);
 }
 
 /** Gives a whole file a second name, replacing what stood there in one instant; a copy where links are not supported. */

@@ -1,21 +1,15 @@
 /** Evaluation of a network on a split of a manifest. Node only. */
-import { readFile } from "node:fs/promises";
-import { parseSafetensors } from "../nn/index.ts";
 import { type AdapterChoice, openDevice } from "../node/index.ts";
-import { type ArchName, createArchitecture } from "./architecture.ts";
-import { type CheckpointInfo, describeCheckpoint } from "./checkpoint.ts";
 import type { Batch } from "./data/batch.ts";
-import { emotionClasses } from "./data/classes.ts";
 import { type DataSet, openDataSet } from "./data/data-set.ts";
 import { EvalLoader } from "./data/eval-loader.ts";
 import type { Split } from "./data/labels.ts";
 import type { Sample } from "./data/manifest.ts";
 import { Inference } from "./inference.ts";
+import { type CheckpointOverrides, loadNetwork } from "./load-network.ts";
 import { largestIndex, type Metrics, MetricsSum, sigmoid } from "./metrics.ts";
-import { createNetwork, type Network } from "./model.ts";
-import type { ResizeMode } from "./preprocessing.ts";
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends CheckpointOverrides {
   readonly checkpoint: string;
   /** A manifest, or a pack of one. */
   readonly data: string;
@@ -26,11 +20,6 @@ export interface EvaluateOptions {
   readonly workers?: number | undefined;
   /** λ of the total loss. Default 0.25. */
   readonly lambda?: number | undefined;
-  /** Overrides of what the checkpoint says. */
-  readonly imageSize?: number | undefined;
-  readonly resize?: ResizeMode | undefined;
-  readonly arch?: ArchName | undefined;
-  readonly classes?: readonly string[] | undefined;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -184,43 +173,4 @@ function describeImage(sample: Sample, result: ImageResult, classes: readonly st
     emotion: emoLogits && classes[largestIndex(emoLogits)]!,
     emotion_true: emo < 0 ? null : classes[emo]!,
   };
-}
-
-/** A network built for a checkpoint; `fill` writes the weights once its memory is allocated. */
-export interface LoadedNetwork {
-  readonly network: Network;
-  readonly info: CheckpointInfo;
-  readonly fill: () => void;
-}
-
-/** @throws Error naming the file and what is missing, foreign or of another shape in it. */
-export async function loadNetwork(
-  path: string,
-  overrides: Pick<EvaluateOptions, "imageSize" | "resize" | "arch" | "classes"> = {},
-): Promise<LoadedNetwork> {
-  const { metadata, tensors } = parseSafetensors(await readFile(path));
-  const said = describeCheckpoint(path, metadata, tensors);
-  const { preprocessing } = said;
-  const classes = overrides.classes ? emotionClasses([], overrides.classes) : said.architecture.classes;
-  const { arch, ...rest } = said.architecture;
-  const info: CheckpointInfo = {
-    ...said,
-    architecture: createArchitecture(overrides.arch ?? arch, classes, rest),
-    preprocessing: {
-      ...preprocessing,
-      imageSize: overrides.imageSize ?? preprocessing.imageSize,
-      resize: overrides.resize ?? preprocessing.resize,
-    },
-  };
-  const network = createNetwork(info.architecture);
-  const wanted = network.parameters.fileShapes;
-  for (const [name, shape] of wanted) {
-    const found = tensors.get(name);
-    if (!found) throw new Error(`${path}: has no ${name}, which ${info.architecture.arch} needs`);
-    if (String(found.shape) !== String(shape)) {
-      throw new Error(`${path}: ${name} has shape [${found.shape}], ${info.architecture.arch} needs [${shape}]`);
-    }
-  }
-  const own = new Map([...tensors].filter(([name]) => wanted.has(name)));
-  return { network, info, fill: () => network.parameters.write(own) };
 }

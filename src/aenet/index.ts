@@ -2,8 +2,9 @@
 export { type Architecture, createArchitecture, streamsOf, tasksOf } from "./architecture.ts";
 export { type CheckpointInfo, checkpointMetadata, describeCheckpoint } from "./checkpoint.ts";
 export * from "./data/index.ts";
-export { type EvaluateOptions, type EvaluationReport, evaluate, loadNetwork } from "./evaluate.ts";
+export { type EvaluateOptions, type EvaluationReport, evaluate } from "./evaluate.ts";
 export { type BatchLogits, Inference, type InferenceOptions } from "./inference.ts";
+export { type CheckpointOverrides, type LoadedNetwork, loadNetwork, readWeights } from "./load-network.ts";
 export { type Metrics, MetricsSum, sigmoid, softmax } from "./metrics.ts";
 export { AENet, createNetwork, type Logits, type Network, SingleStream } from "./model.ts";
 export { type Prediction, type PredictOptions, predict } from "./predict.ts";

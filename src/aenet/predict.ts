@@ -4,8 +4,8 @@ import { centreCrop } from "./data/augment.ts";
 import { DecodeError, decodedSize, decodeImage } from "./data/decode.ts";
 import { DEFAULT_WORKERS } from "./data/loader.ts";
 import { Prefetcher } from "./data/prefetch.ts";
-import { loadNetwork } from "./evaluate.ts";
 import { type BatchLogits, Inference } from "./inference.ts";
+import { loadNetwork } from "./load-network.ts";
 import { largestIndex, sigmoid, softmax } from "./metrics.ts";
 
 export interface PredictOptions {

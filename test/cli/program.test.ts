@@ -15,15 +15,16 @@ describe("help", () => {
   it("lists the commands that work, and no others", async () => {
     const { code, out } = await run(["--help"]);
     expect(code).toBe(0);
-    for (const name of ["train", "eval", "predict", "doctor", "data", "bench"])
+    for (const name of ["train", "eval", "predict", "export", "doctor", "data", "bench"])
       expect(out).toMatch(new RegExp(`^  ${name} `, "m"));
-    for (const name of ["experiment", "gradcheck", "export", "serve"]) expect(out).not.toContain(name);
+    for (const name of ["experiment", "gradcheck", "serve"]) expect(out).not.toContain(name);
   });
 
   it.each([
     ["train"],
     ["eval"],
     ["predict"],
+    ["export"],
     ["doctor"],
     ["data", "import"],
     ["data", "synth"],
@@ -66,6 +67,7 @@ describe("wrong usage ends with 2 and names what is wrong", () => {
     [["train", "--data", "x.csv", "--out", "y", "--precision", "f16"], "f16"],
     [["train", "--resume", "y", "--lr", "1"], "--lr"],
     [["predict", "a.jpg"], "--checkpoint"],
+    [["export", "--checkpoint", "c"], "--onnx"],
     [["eval", "--checkpoint", "c", "--data", "d", "--split", "some"], "some"],
     [["doctor", "--adapter", "quantum"], "quantum"],
   ] as [string[], string][])("%j", async (args, named) => {

@@ -62,7 +62,7 @@ function outcomes(damage: (random: Random) => Uint8Array, parse: (bytes: Uint8Ar
 
 /** Some damage goes unnoticed (in the numbers, say), most does not, and in many ways. */
 function expectVariety({ accepted, faults, mostAllocated }: Outcomes, kinds: number): void {
-  if (process.env.AENET_FUZZ_FIGURES) console.log(accepted, mostAllocated, Object.fromEntries(faults));
+  if (process.env.AENET_FIGURES) console.log(accepted, mostAllocated, Object.fromEntries(faults));
   expect(accepted).toBeGreaterThan(rounds / 100);
   expect(accepted).toBeLessThan(rounds / 2);
   expect(accepted + [...faults.values()].reduce((a, b) => a + b, 0)).toBe(rounds);

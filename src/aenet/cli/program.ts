@@ -9,6 +9,7 @@ import { packCommand } from "./commands/data-pack.ts";
 import { synthCommand } from "./commands/data-synth.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exportCommand } from "./commands/export.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { trainCommand } from "./commands/train.ts";
 import { codeOfError, describeError, type ExitCode, exitCodes } from "./errors.ts";
@@ -24,7 +25,7 @@ export interface Commands {
 }
 
 const allCommands: Commands = {
-  top: [trainCommand(), evalCommand(), predictCommand(), doctorCommand()],
+  top: [trainCommand(), evalCommand(), predictCommand(), exportCommand(), doctorCommand()],
   data: [importCommand(), synthCommand(), checkCommand(), packCommand()],
   bench: [benchStepCommand()],
 };

@@ -53,7 +53,7 @@ export const trainOptions: Options<TrainFlags> = {
     classes: [classNames, "the emotions in order (default: from the manifest)"],
   }),
   ...describe("Initialisation:", {
-    init: [text("file"), "weights of any part, or of a ResNet50 for every stream"],
+    init: [text("file"), "weights (safetensors, or torch's .pth) of any part, or of a ResNet50 for every stream"],
     initA: [text("file"), "weights of the aesthetics stream; these win over --init"],
     initS: [text("file"), "of the shared stream"],
     initE: [text("file"), "of the emotion stream"],

@@ -1,7 +1,6 @@
 /** From a configuration to what a run works with: data, network, start values. Node only. */
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { parseSafetensors, type Slice, type TensorData } from "../../nn/index.ts";
+import type { Slice, TensorData } from "../../nn/index.ts";
 import { type Architecture, createArchitecture, streamsOf, tasksOf } from "../architecture.ts";
 import { checkpointMetadata, readClasses } from "../checkpoint.ts";
 import { configSha256 } from "../config.ts";
@@ -12,6 +11,7 @@ import type { ImageSource } from "../data/image-source.ts";
 import type { Manifest } from "../data/manifest.ts";
 import { fillableBatchSize, TrainLoader, type TrainLoaderOptions } from "../data/train-loader.ts";
 import { formatInitReport, type InitFlag, type InitSource, loadedValues, planInitialization } from "../initialize.ts";
+import { readWeights } from "../load-network.ts";
 import { createNetwork, type Network } from "../model.ts";
 import { defaultPreprocessing, type Preprocessing } from "../preprocessing.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
@@ -166,7 +166,7 @@ export async function startValues(
   const sources: InitSource[] = [];
   for (const [flag, path] of flags) {
     if (path === null) continue;
-    const { metadata, tensors } = parseSafetensors(await readFile(locate(path)));
+    const { metadata, tensors } = await readWeights(locate(path));
     sources.push({ flag, path, tensors, classes: readClasses(path, metadata, tensors) });
   }
   if (sources.length === 0) return values;
