@@ -34,7 +34,12 @@ else:
         networks.resnet(),
         networks.aenet(),
         networks.aenet("aenet-by-channel-detached", "channel", True, lambda name: "layer4" not in name),
+        networks.csnet(),
+        networks.ssnet(),
+        networks.wrn("aes"),
+        networks.wrn("emo"),
         networks.steps(),
+        networks.csnet_steps(),
     ]
 
 if not arguments.check:

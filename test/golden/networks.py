@@ -1,4 +1,4 @@
-"""Bottlenecks, a narrow ResNet and a narrow AENet, with every gradient, and training steps of it."""
+"""Bottlenecks, a narrow ResNet, narrow networks of every architecture with every gradient, and training steps."""
 import numpy as np
 import torch
 from torch import nn
@@ -12,6 +12,10 @@ DECODED = 40
 SIZE = 32
 LAMBDA = 0.25
 
+# Of the networks that are compared whole.
+DEPTH = [1, 1, 1, 1]
+CHANNELS = 2
+
 # A gradient jumps where a ReLU's input is 0 or two values tie for a maximum. Float32 rounds these inputs by some 1e-6, so
 # networks with a kink closer than this are drawn again, with another seed.
 NEAREST_KINK = 1e-5
@@ -22,7 +26,16 @@ WORST_FLOAT32 = 1e-5
 
 
 # Where the search for such a draw ended, so that it need not be made each time.
-FOUND = {"bottlenecks": 1, "resnet": 2, "aenet": 59, "steps": 68}
+FOUND = {
+    "bottlenecks": 1,
+    "resnet": 2,
+    "aenet": 59,
+    "csnet": 56,
+    "wrn-aes": 4,
+    "wrn-emo": 5,
+    "steps": 68,
+    "csnet-steps": 13,
+}
 
 
 class Kinks:
@@ -76,6 +89,8 @@ def draw_state(model, *name):
             state[key] = uniform(rng, shape, 1, 0.3)
         elif key.startswith("fusion."):
             state[key] = uniform(rng, shape, 0.9 if key.endswith("_p") else 0.1, 0.1)
+        elif key.startswith("stitch."):
+            state[key] = uniform(rng, shape, 0, 0.1) + np.array([[0.9, 0.1], [0.1, 0.9]], dtype=np.float32)
         elif len(shape) > 1:
             state[key] = uniform(rng, shape, 0, (2 / np.prod(shape[1:])) ** 0.5)
         elif key.endswith("weight"):
@@ -234,20 +249,38 @@ def step(model, images, batch, dtype):
 
 
 def aenet(name="aenet", granularity="scalar", detach_shared=False, keep=lambda name: True):
+    fusion = {"fusionGranularity": granularity, "detachShared": detach_shared}
+    create = lambda: reference.AENet(CLASSES, DEPTH, CHANNELS, granularity, detach_shared)
+    return network(name, create, fusion, keep)
+
+
+def csnet():
+    return network("csnet", lambda: reference.CSNet(CLASSES, DEPTH, CHANNELS), {"arch": "csnet"})
+
+
+def ssnet():
+    return network("ssnet", lambda: reference.SSNet(CLASSES, DEPTH, CHANNELS), {"arch": "ssnet"})
+
+
+def wrn(task):
+    width = 132  # of 8 · 2 channels in layer4's 3×3 convolutions 132/64 of 16: 33
+    create = lambda: reference.SingleStream(task, 1 if task == "aes" else CLASSES, DEPTH, CHANNELS, width)
+    arch = f"wrn-{task}"
+    return network(arch, create, {"arch": arch, "baseWidth": width}, lambda name: "layer4.0.conv" not in name)
+
+
+def network(name, create, more, keep=lambda name: True):
     """Logits, losses and every gradient of one batch, in training; logits in evaluation. `keep` chooses of these."""
-    depth, channels = [1, 1, 1, 1], 2
     settings = {
-        "depth": depth,
-        "baseChannels": channels,
-        "fusionGranularity": granularity,
-        "detachShared": detach_shared,
+        "depth": DEPTH,
+        "baseChannels": CHANNELS,
+        **more,
         "classes": CLASSES,
         "imageSize": SIZE,
         "decodedSize": DECODED,
         "lambda": LAMBDA,
     }
     fixture = Fixture(name, settings)
-    create = lambda: reference.AENet(CLASSES, depth, channels, granularity, detach_shared)
     images, batches = draw_batches(name, 12, 1)
 
     def compute(state, dtype, kinks):
@@ -272,15 +305,24 @@ def aenet(name="aenet", granularity="scalar", detach_shared=False, keep=lambda n
 
 
 def steps():
-    """Five steps of SGD: losses on the way; weights and running statistics after them."""
-    depth, channels, count = [1, 1, 1, 1], 2, 5
+    fusion = {"fusionGranularity": "scalar", "detachShared": False}
+    return sgd_steps("steps", lambda: reference.AENet(CLASSES, DEPTH, CHANNELS), fusion)
+
+
+def csnet_steps():
+    keep = lambda name: not name.startswith(("a.", "e."))
+    return sgd_steps("csnet-steps", lambda: reference.CSNet(CLASSES, DEPTH, CHANNELS), {"arch": "csnet"}, keep)
+
+
+def sgd_steps(name, create, more, keep=lambda name: True):
+    """Five steps of SGD: losses on the way; weights and running statistics after them. `keep` chooses of these."""
+    count = 5
     # Rates and decay at which each of them shows: without the decay the weights would differ by 1e-2.
     rates = {"base": 5e-3, "fusion": 5e-2, "momentum": 0.9, "weight_decay": 0.1}
     settings = {
-        "depth": depth,
-        "baseChannels": channels,
-        "fusionGranularity": "scalar",
-        "detachShared": False,
+        "depth": DEPTH,
+        "baseChannels": CHANNELS,
+        **more,
         "classes": CLASSES,
         "imageSize": SIZE,
         "decodedSize": DECODED,
@@ -289,9 +331,8 @@ def steps():
         "momentum": rates["momentum"],
         "weightDecay": rates["weight_decay"],
     }
-    fixture = Fixture("steps", settings)
-    create = lambda: reference.AENet(CLASSES, depth, channels)
-    images, batches = draw_batches("steps", 12, count)
+    fixture = Fixture(name, settings)
+    images, batches = draw_batches(name, 12, count)
 
     def compute(state, dtype, kinks):
         model = prepared(create, state, dtype, kinks)
@@ -301,9 +342,10 @@ def steps():
             found = step(model, images, batch, dtype)
             results |= {f"step {i + 1} loss {key}": x.detach().reshape(1) for key, x in found.items()}
             sgd.step()
-        return results | {f"{name} after": value for name, value in reference.named_state(model).items()}
+        results |= {f"{name} after": value for name, value in reference.named_state(model).items()}
+        return {name: value for name, value in results.items() if keep(name)}
 
-    state = sound("steps", lambda seed: draw_state(create(), "steps", seed), compute)
+    state = sound(name, lambda seed: draw_state(create(), name, seed), compute)
     for key, value in state.items():
         fixture.add_input(key, value)
     add_batches(fixture, images, batches)

@@ -171,6 +171,15 @@ for name, columns, detach in (
     )
 
 
+def stitch(t, options):
+    """[ã; ẽ] = W · [a; e]"""
+    return torch.einsum("ij,jnhwc->inhwc", t["weight"], t["x"])
+
+
+for name, x in (("odd channels", [2, 3, 4, 3, 5]), ("whole channels", [2, 2, 5, 4, 8])):
+    case(name, "stitch", {"x": numbers(name + "x", *x), "weight": numbers(name + "weight", 2, 2)}, stitch)
+
+
 # pools, elementwise --------------------------------------------------------------------------------------------------
 
 

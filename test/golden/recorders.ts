@@ -13,6 +13,7 @@ import {
   preprocess,
   relu,
   softmaxCrossEntropy,
+  stitch,
   type Tensor,
 } from "../../src/autograd/index.ts";
 
@@ -51,6 +52,7 @@ export const recorders: Record<string, (t: Inputs, options: OpOptions) => Tensor
       { relu: options.relu, residual: t.residual, fusion: fusionOf(t, options) },
     ),
   fuse: (t, options) => fuse(t.x!, fusionOf(t, options)!),
+  stitch: (t) => stitch(t.x!, t.weight!),
   maxPool2d: (t, options) => maxPool2d(t.x!, { ...options, fusion: fusionOf(t, options) }),
   globalAveragePool: (t) => globalAveragePool(t.x!),
   relu: (t) => relu(t.x!),

@@ -83,11 +83,52 @@ class AENet(nn.Module):
         return {"aes": aes, "emo": emo}
 
 
-class SingleStream(Trunk):
-    """ResNet with one head."""
+class Stitch(nn.Module):
+    """A cross-stitch unit: [ã; ẽ] = W · [a; e]."""
 
-    def __init__(self, task, outputs, depth=(3, 4, 6, 3), base_channels=64):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([[0.9, 0.1], [0.1, 0.9]]))
+
+    def forward(self, a, e):
+        (a_from_a, a_from_e), (e_from_a, e_from_e) = self.weight
+        return a_from_a * a + a_from_e * e, e_from_a * a + e_from_e * e
+
+
+class CSNet(nn.Module):
+    """Two streams, cross-stitched after the stem and after each layer, and a head on each."""
+
+    def __init__(self, classes, depth=(3, 4, 6, 3), base_channels=64):
+        super().__init__()
+        self.a, self.e = (Trunk(depth, base_channels) for _ in range(2))
+        self.stitch = nn.ModuleList(Stitch() for _ in range(5))
+        features = self.a.features
+        self.head = nn.ModuleDict({"aes": nn.Linear(features, 1), "emo": nn.Linear(features, classes)})
+
+    def forward(self, x):
+        a = e = x
+        for stage_a, stage_e, stitch in zip(self.a.stages(), self.e.stages(), self.stitch):
+            a, e = stitch(stage_a(a), stage_e(e))
+        return {"aes": self.head["aes"](a.mean(dim=(2, 3))), "emo": self.head["emo"](e.mean(dim=(2, 3)))}
+
+
+class SSNet(Trunk):
+    """One stream with both heads."""
+
+    def __init__(self, classes, depth=(3, 4, 6, 3), base_channels=64):
         super().__init__(depth, base_channels)
+        self.head = nn.ModuleDict({"aes": nn.Linear(self.features, 1), "emo": nn.Linear(self.features, classes)})
+
+    def forward(self, x):
+        v = super().forward(x).mean(dim=(2, 3))
+        return {task: head(v) for task, head in self.head.items()}
+
+
+class SingleStream(Trunk):
+    """ResNet, or WRN by its base width, with one head."""
+
+    def __init__(self, task, outputs, depth=(3, 4, 6, 3), base_channels=64, base_width=64):
+        super().__init__(depth, base_channels, base_width)
         self.head = nn.ModuleDict({task: nn.Linear(self.features, outputs)})
 
     def forward(self, x):
@@ -110,11 +151,12 @@ def losses(logits, aes_labels, emo_labels, weight):
 
 
 def optimizer(model, base, fusion, momentum, weight_decay):
-    """SGD with a rate for the fusion weights, and decay on weights of convolutions and linear layers only."""
+    """SGD with a rate for fusion and stitch weights, and decay on weights of convolutions and linear layers only."""
     named = list(model.named_parameters())
-    is_fusion = lambda name: name.startswith("fusion.")
+    is_fusion = lambda name: name.startswith(("fusion.", "stitch."))
+    is_decayed = lambda name, p: p.dim() > 1 and not is_fusion(name)
     groups = [
-        {"params": [p for name, p in named if p.dim() > 1], "lr": base, "weight_decay": weight_decay},
+        {"params": [p for name, p in named if is_decayed(name, p)], "lr": base, "weight_decay": weight_decay},
         {"params": [p for name, p in named if p.dim() == 1 and not is_fusion(name)], "lr": base},
         {"params": [p for name, p in named if is_fusion(name)], "lr": fusion},
     ]

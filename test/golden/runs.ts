@@ -1,5 +1,5 @@
 /** Our side of every fixture: the same inputs through the engine, results by the references' names. */
-import { createArchitecture, type FusionGranularity } from "../../src/aenet/architecture.ts";
+import { type ArchitectureOptions, type ArchName, createArchitecture } from "../../src/aenet/architecture.ts";
 import { Inference } from "../../src/aenet/inference.ts";
 import { createNetwork } from "../../src/aenet/model.ts";
 import { defaultPreprocessing } from "../../src/aenet/preprocessing.ts";
@@ -40,9 +40,14 @@ export const runs: readonly Run[] = [
   run("sgd", runSgd),
   run("bottlenecks", runBottlenecks),
   run("resnet", runResNet),
-  run("aenet", runAENet),
-  run("aenet-by-channel-detached", runAENet),
+  run("aenet", runNetwork),
+  run("aenet-by-channel-detached", runNetwork),
+  run("csnet", runNetwork),
+  run("ssnet", runNetwork),
+  run("wrn-aes", runNetwork),
+  run("wrn-emo", runNetwork),
   run("steps", runSteps),
+  run("csnet-steps", runSteps),
 ];
 
 const given = ({ inputs }: Fixture<unknown>, name: string): Given => {
@@ -228,34 +233,34 @@ function runResNet(device: Device, fixture: Fixture<ResNetSettings>): Promise<Re
   });
 }
 
-// AENet -------------------------------------------------------------------------------------------------------------
+// Networks ----------------------------------------------------------------------------------------------------------
 
-interface AENetSettings {
+interface NetworkSettings extends ArchitectureOptions {
+  /** Default aenet. */
+  arch?: ArchName;
   depth: number[];
   baseChannels: number;
-  fusionGranularity: FusionGranularity;
-  detachShared: boolean;
   classes: number;
   imageSize: number;
   decodedSize: number;
   lambda: number;
 }
 
-interface StepsSettings extends AENetSettings {
+interface StepsSettings extends NetworkSettings {
   rates: LearningRates;
   momentum: number;
   weightDecay: number;
 }
 
-function createFrom({ settings }: Fixture<AENetSettings>) {
-  const { imageSize, decodedSize, classes } = settings;
+function createFrom({ settings }: Fixture<NetworkSettings>) {
+  const { arch = "aenet", imageSize, decodedSize, classes } = settings;
   const names = Array.from({ length: classes }, (_, i) => `class ${i}`);
-  const network = createNetwork(createArchitecture("aenet", names, settings));
+  const network = createNetwork(createArchitecture(arch, names, settings));
   return { network, preprocessing: { ...defaultPreprocessing, imageSize }, decodedSize };
 }
 
 /** Batch `number` of a fixture's. */
-function batchOf(fixture: Fixture<AENetSettings>, number: number) {
+function batchOf(fixture: Fixture<NetworkSettings>, number: number) {
   const images = given(fixture, "images").data as Uint8Array;
   const batchSize = given(fixture, "images").shape[0]!;
   const part = <T extends Float32Array | Int32Array>(name: string): T => {
@@ -274,7 +279,7 @@ function batchOf(fixture: Fixture<AENetSettings>, number: number) {
   };
 }
 
-async function runAENet(device: Device, fixture: Fixture<AENetSettings>): Promise<Results> {
+async function runNetwork(device: Device, fixture: Fixture<NetworkSettings>): Promise<Results> {
   const batch = batchOf(fixture, 0);
   const { batchSize } = batch;
   const evaluated = createFrom(fixture);
@@ -284,8 +289,10 @@ async function runAENet(device: Device, fixture: Fixture<AENetSettings>): Promis
   try {
     evaluated.network.parameters.write(state);
     const logits = await inference.run(batch.images, batch.crops);
-    results.set("aes logits in evaluation", logits.aes!);
-    results.set("emo logits in evaluation", logits.emo!);
+    for (const task of ["aes", "emo"] as const) {
+      const values = logits[task];
+      if (values) results.set(`${task} logits in evaluation`, values);
+    }
   } finally {
     inference.destroy();
     evaluated.network.parameters.destroy();
@@ -306,7 +313,10 @@ async function runAENet(device: Device, fixture: Fixture<AENetSettings>): Promis
   try {
     parameters.write(state);
     const losses = await step.submit(batch, { base: 0, fusion: 0 });
-    for (const key of ["loss", "aes", "emo"] as const) results.set(`loss ${key}`, [losses[key]!]);
+    for (const key of ["loss", "aes", "emo"] as const) {
+      const value = losses[key];
+      if (value !== null) results.set(`loss ${key}`, [value]);
+    }
     for (const [name, values] of named(await parameters.read("gradients"), (name) => `d(${name})`)) {
       results.set(name, values);
     }
@@ -340,7 +350,8 @@ async function runSteps(device: Device, fixture: Fixture<StepsSettings>): Promis
       const losses = await step.submit(batchOf(fixture, i), rates);
       for (const key of ["loss", "aes", "emo"] as const) results.set(`step ${i + 1} loss ${key}`, [losses[key]!]);
     }
-    return new Map([...results, ...named(await parameters.read(), (name) => `${name} after`)]);
+    const after = named(await parameters.read(), (name) => `${name} after`);
+    return referenced(fixture, new Map([...results, ...after]));
   } finally {
     step.destroy();
     parameters.destroy();
