@@ -32,7 +32,7 @@ export const pipelineTarget = 40;
 /** Seconds to compile them, the driver's disk cache off. */
 export const compileTarget = 15;
 
-/** An epoch from JPEG against one from bytes that are already there. */
+/** An epoch from JPEG against one from packed images. */
 export const inputTarget = 1.05;
 
 export const convolutionTargetOf = (kind: string): Target =>

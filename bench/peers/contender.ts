@@ -20,7 +20,9 @@ export class Contender {
     this.#process = child;
     this.#answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
     child.stderr!.on("data", (text: Buffer) => {
-      this.#complaint = text.toString().trim().split("\n").at(-1) || this.#complaint;
+      const lines = text.toString().trim().split("\n");
+      const telling = lines.find((line) => /error/i.test(line)) ?? lines.at(-1);
+      if (!/error/i.test(this.#complaint)) this.#complaint = telling || this.#complaint;
     });
     child.on("error", (error) => {
       this.#complaint = error.message;

@@ -74,6 +74,15 @@ const ourCommand = (task: Task, adapter: string) => [
   adapter,
 ];
 
+/** What the CommonJS modules in the bundle expect. */
+const commonJsNames = `
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+const require = createRequire(import.meta.url);
+const __filename = fileURLToPath(import.meta.url);
+const __dirname = dirname(__filename);`;
+
 /** TensorFlow.js is written for bundlers: its modules do not load in Node as they are. */
 async function bundle(): Promise<void> {
   if (!existsSync(new URL("node_modules/@tensorflow/tfjs-core", folder))) return;
@@ -85,7 +94,7 @@ async function bundle(): Promise<void> {
     format: "esm",
     mainFields: ["module", "main"],
     external: ["webgpu"],
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    banner: { js: commonJsNames },
     logLevel: "error",
   });
 }
