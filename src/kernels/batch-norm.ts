@@ -19,11 +19,12 @@ import {
   storeFusionSums,
 } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, type Kernel, unroll } from "./kernel.ts";
-import { forThread, planMap, planSum, type RowShape, rowParams, rowsPerLane } from "./rows.ts";
+import { eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
 
 /**
- * Mean and (biased) variance of each block of rows, shifted by the block's first row so that a large mean costs no
- * digits, and divided before they are summed so that large values do not overflow.
+ * Mean and (biased) variance of each block of rows. Values are taken relative to the block's first row, so that a large
+ * mean costs no digits, and divided before they are summed, so that large values do not overflow. A mean of 1,000 has no
+ * bits left for what a variance of 0.04 needs to know: means are kept relative to the stream's first row, the shift.
  */
 const statisticsKernel = defineKernel({
   name: "batch_norm_statistics",
@@ -31,39 +32,46 @@ const statisticsKernel = defineKernel({
   outputs: { partials: "vec4f" },
   params: rowParams,
   wgsl: forThread(`
-    let end = (stream + 1u) * params.streamSize;
-    var i = stream * params.streamSize + thread;
-    let shift = x[i];
-    let n = (params.rows - thread / params.channels4 + params.blocks - 1u) / params.blocks;
-    let factor = 1.0 / f32(n);
+    let shift = x[streamBase + channel];
+    let blockShift = x[first];
+    let factor = 1.0 / f32(count);
+    let step = params.channels4;
     var sum = vec4f();
     var squares = vec4f();
-    for (; i + 3u * params.threads < end; i += 4u * params.threads) {
-      ${unroll(4, (q) => `let d${q} = x[i + ${q}u * params.threads] - shift;`)}
+    var i = first;
+    var row = 0u;
+    for (; row + 3u < count; row += 4u) {
+      ${unroll(4, (q) => `let d${q} = x[i + ${q}u * step] - blockShift;`)}
       sum += (d0 + d1) + (d2 + d3);
       squares += (d0 * (d0 * factor) + d1 * (d1 * factor)) + (d2 * (d2 * factor) + d3 * (d3 * factor));
+      i += 4u * step;
     }
-    for (; i < end; i += params.threads) {
-      let d = x[i] - shift;
+    for (; row < count; row++) {
+      let d = x[i] - blockShift;
       sum += d;
       squares += d * (d * factor);
+      i += step;
     }
     let offset = sum * factor;
     let at = 2u * ((params.firstStream + stream) * params.threads + thread);
-    partials[at] = shift + offset;
-    partials[at + 1u] = max(squares - offset * offset, vec4f());`),
+    partials[at] = (blockShift - shift) + offset;
+    partials[at + 1u] = max(squares - offset * offset, vec4f());
+    if (block == 0u) {
+      partials[2u * params.streams * params.threads + (params.firstStream + stream) * params.channels4 + channel] = shift;
+    }`),
 });
 
 /**
- * What the other kernels need to know of a channel, four rows [4, streams, channels]: mean, 1/√(var + eps),
- * weight/√(var + eps), bias. One tensor rather than four keeps every kernel within eight bindings.
+ * What the other kernels need to know of a channel, five rows [5, streams, channels]: the mean as shift and offset from
+ * it, 1/√(var + eps), weight/√(var + eps), bias. One tensor rather than five keeps every kernel within eight bindings.
  */
 const storeStatistics = /* wgsl */ `
     let invStd = 1.0 / sqrt(variance + params.eps);
-    statistics[i] = mean;
-    statistics[count + i] = invStd;
-    statistics[2u * count + i] = invStd * weight[i];
-    statistics[3u * count + i] = bias[i];`;
+    statistics[i] = shift;
+    statistics[count + i] = offset;
+    statistics[2u * count + i] = invStd;
+    statistics[3u * count + i] = invStd * weight[i];
+    statistics[4u * count + i] = bias[i];`;
 
 /** Merges the blocks in their order (Chan, Golub and LeVeque), in means and variances rather than sums. */
 const mergeStatisticsKernel = defineKernel({
@@ -76,33 +84,34 @@ fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
   let count = params.streams * params.channels4;
   if (i < count) {
-    let stream = i / params.channels4;
-    let channel = i % params.channels4;
+    let stream = divide(i, params.channels4);
+    let channel = i - stream * params.channels4;
+    let shift = partials[2u * params.streams * params.threads + i];
     var n = 0.0;
-    var mean = vec4f();
+    var offset = vec4f();
     var variance = vec4f();
     for (var b = 0u; b < params.blocks; b++) {
       let at = 2u * (stream * params.threads + b * params.channels4 + channel);
-      let added = f32((params.rows - b + params.blocks - 1u) / params.blocks);
+      let added = f32(min(params.rowsPerThread, params.rows - b * params.rowsPerThread));
       let share = added / (n + added);
-      let delta = partials[at] - mean;
-      mean += delta * share;
+      let delta = partials[at] - offset;
+      offset += delta * share;
       variance = variance * (1.0 - share) + partials[at + 1u] * share + delta * (delta * (share * (1.0 - share)));
       n += added;
     }
     ${storeStatistics}
-    batchMean[i] = mean;
+    batchMean[i] = shift + offset;
     batchVar[i] = variance * (n / max(n - 1.0, 1.0));
   }
 }`,
 });
 
 /** Rows of the statistics of a channel. */
-export const statisticsRows = 4;
+export const statisticsRows = 5;
 
 /**
- * statistics [4, streams, channels] of the batch, with the weight and bias of the norm; batchMean and batchVar (with n − 1, as the
- * running variance takes it) [streams, channels]. `partials` holds 2 · blocks vec4f for each of streams · channels4.
+ * statistics [5, streams, channels] of the batch, with the weight and bias of the norm; batchMean and batchVar (with n − 1, as the
+ * running variance takes it) [streams, channels]. `partials` holds batchNormPartials vec4f.
  */
 export function batchStatistics<T>(
   shape: RowShape,
@@ -134,7 +143,8 @@ fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
   let count = params.count;
   if (i < count) {
-    let mean = runningMean[i];
+    let shift = runningMean[i];
+    let offset = vec4f();
     let variance = runningVar[i];
     ${storeStatistics}
   }
@@ -153,7 +163,7 @@ export function runningStatistics<T>(
 
 /** Partial sums that the kernels of a batch norm need, in vec4f: forward and backward alike. */
 export function batchNormPartials(shape: RowShape): number {
-  return 2 * shape.streams * planSum(shape).params.threads;
+  return shape.streams * (2 * planSum(shape).params.threads + shape.channels4);
 }
 
 /** What follows the normalisation in the same pass. */
@@ -180,14 +190,18 @@ function variant(name: string, { residual, relu, fusion }: Epilogue, make: (name
 const loadChannel = (g: string, stream: string) => `
     let row${g} = params.streams * params.channels4;
     let c${g} = ${stream} * params.channels4 + channel;
-    let mean${g} = statistics[c${g}];
-    let invStd${g} = statistics[row${g} + c${g}];
-    let scale${g} = statistics[2u * row${g} + c${g}];
-    let shift${g} = statistics[3u * row${g} + c${g}];`;
+    let shift${g} = statistics[c${g}];
+    let offset${g} = statistics[row${g} + c${g}];
+    let invStd${g} = statistics[2u * row${g} + c${g}];
+    let scale${g} = statistics[3u * row${g} + c${g}];
+    let bias${g} = statistics[4u * row${g} + c${g}];`;
+
+/** x − mean at index i of stream g. */
+const centred = (g: string, i: string) => `((x[${i}] - shift${g}) - offset${g})`;
 
 /** Declares f<g>, the activation at index i of stream g. */
 const activation = ({ residual, relu }: Epilogue, g: string, i: string) => {
-  const z = `(x[${i}] - mean${g}) * scale${g} + shift${g}${residual ? ` + residual[${i}]` : ""}`;
+  const z = `${centred(g, i)} * scale${g} + bias${g}${residual ? ` + residual[${i}]` : ""}`;
   return `let f${g} = ${relu ? `max(${z}, vec4f())` : z};`;
 };
 
@@ -209,28 +223,13 @@ function applyKernel(epilogue: Epilogue): Kernel {
       wgsl: fusion
         ? forThread(
             `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
-${unroll(
-  rowsPerLane,
-  (q) => `    {
-      let i = thread + ${q}u * params.threads;
-      if (i < params.streamSize) {
-      ${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${storeFused}
-      }
-    }`,
-)}`,
+${eachRow(() => `${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${storeFused}`)}`,
             { allStreams: true },
           )
         : forThread(`${loadChannel("", "(params.firstStream + stream)")}
-    let end = (stream + 1u) * params.streamSize;
-${unroll(
-  rowsPerLane,
-  (q) => `    {
-      let i = stream * params.streamSize + thread + ${q}u * params.threads;
-      if (i < end) {
-        ${activation(epilogue, "", "i")}
-        y[i] = f;
-      }
-    }`,
+${eachRow(
+  () => `${activation(epilogue, "", "i")}
+      y[i] = f;`,
 )}`),
     }),
   );
@@ -283,7 +282,7 @@ function sumsKernel(epilogue: Epilogue): Kernel {
   const storesDz = residual || fusion !== null;
   const addSums = (g: string, i: string) => `
       sumDz${g} += d_${g};
-      sumDzX${g} += d_${g} * ((x[${i}] - mean${g}) * invStd${g});${storesDz ? ` dz[${i}] = d_${g};` : ""}`;
+      sumDzX${g} += d_${g} * (${centred(g, i)} * invStd${g});${storesDz ? ` dz[${i}] = d_${g};` : ""}`;
   const declareSums = (g: string) => `
     var sumDz${g} = vec4f();
     var sumDzX${g} = vec4f();`;
@@ -314,21 +313,18 @@ function sumsKernel(epilogue: Epilogue): Kernel {
         ? forThread(
             `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
     ${declareFusionSums}${unroll(3, (g) => declareSums(`${g}`))}
-    for (var i = thread; i < params.streamSize; i += params.threads) {
+    ${loopRows(`
       ${unroll(3, (g) => `let d${g} = dy[${at(g)}];`)}
       ${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${fusionGradients}
-      ${unroll(3, (g) => `let d_${g} = ${mask(`g${g}`, `f${g}`)};${addSums(`${g}`, at(g))}`)}
-    }${storeFusionSums}
+      ${unroll(3, (g) => `let d_${g} = ${mask(`g${g}`, `f${g}`)};${addSums(`${g}`, at(g))}`)}`)}${storeFusionSums}
     ${unroll(3, (g) => storeSums(`${g}`, `${g}u`))}`,
             { allStreams: true },
           )
         : forThread(`${loadChannel("", "(params.firstStream + stream)")}
-    let end = (stream + 1u) * params.streamSize;
     ${declareSums("")}
-    for (var i = stream * params.streamSize + thread; i < end; i += params.threads) {
+    ${loopRows(`
       ${relu && !residual ? activation(epilogue, "", "i") : ""}
-      let d_ = ${mask("dy[i]", residual ? "y[i]" : "f")};${addSums("", "i")}
-    }
+      let d_ = ${mask("dy[i]", residual ? "y[i]" : "f")};${addSums("", "i")}`)}
     ${storeSums("", "(params.firstStream + stream)")}`),
     }),
   );
@@ -343,8 +339,8 @@ const mergeSumsKernel = defineKernel({
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
   if (i < params.streams * params.channels4) {
-    let stream = i / params.channels4;
-    let channel = i % params.channels4;
+    let stream = divide(i, params.channels4);
+    let channel = i - stream * params.channels4;
     var sumDz = vec4f();
     var sumDzX = vec4f();
     for (var b = 0u; b < params.blocks; b++) {
@@ -377,16 +373,10 @@ function inputGradientKernel(epilogue: Epilogue): Kernel {
       wgsl: forThread(`${loadChannel("", "(params.firstStream + stream)")}
     let meanDz = dBias[c] * params.batchShare;
     let meanDzX = dWeight[c] * params.batchShare;
-    let end = (stream + 1u) * params.streamSize;
-${unroll(
-  rowsPerLane,
-  (q) => `    {
-      let i = stream * params.streamSize + thread + ${q}u * params.threads;
-      if (i < end) {
+${eachRow(
+  () => `
         ${again ? `${activation(epilogue, "", "i")} let d_ = select(vec4f(), dy[i], f > vec4f());` : `let d_ = ${stored ? "dz" : "dy"}[i];`}
-        dx[i] = scale * (d_ - meanDz - (x[i] - mean) * invStd * meanDzX);
-      }
-    }`,
+        dx[i] = scale * (d_ - meanDz - ${centred("", "i")} * invStd * meanDzX);`,
 )}`),
     }),
   );

@@ -85,9 +85,11 @@ const forward: GemmProblem = {
   let yBase = slice * params.yStream;`,
   // Unsigned wrap-around makes rows above the image fail the same test as rows below it.
   row: (i) => /* wgsl */ `
-  let image${i} = row${i} / (params.wOut * params.hOut) * params.hIn;
-  let top${i} = (row${i} / params.wOut) % params.hOut * params.stride - params.padding;
-  let left${i} = row${i} % params.wOut * params.stride - params.padding;`,
+  let line${i} = divide(row${i}, params.wOut);
+  let n${i} = divide(line${i}, params.hOut);
+  let image${i} = n${i} * params.hIn;
+  let top${i} = (line${i} - n${i} * params.hOut) * params.stride - params.padding;
+  let left${i} = (row${i} - line${i} * params.wOut) * params.stride - params.padding;`,
   kLimit: "params.cIn4",
   loop: (body, step, rows) => /* wgsl */ `
   var w = wBase;
@@ -157,21 +159,25 @@ const inputGradient: GemmProblem = {
   params: shapeParams,
   aVector: "k",
   begin: /* wgsl */ `
-  let phases = params.stride * params.stride;
-  let stream = slice / phases;
-  let phaseY = slice % phases / params.stride;
-  let phaseX = slice % params.stride;
-  let hPhase = (params.hIn + params.stride - 1u) / params.stride;
-  let wPhase = (params.wIn + params.stride - 1u) / params.stride;
-  let firstY = (phaseY + params.padding) % params.stride;
-  let firstX = (phaseX + params.padding) % params.stride;
+  let phaseRow = divide(slice, params.stride);
+  let stream = divide(phaseRow, params.stride);
+  let phaseY = phaseRow - stream * params.stride;
+  let phaseX = slice - phaseRow * params.stride;
+  let hPhase = divide(params.hIn + params.stride - 1u, params.stride);
+  let wPhase = divide(params.wIn + params.stride - 1u, params.stride);
+  let shiftY = divide(phaseY + params.padding, params.stride);
+  let shiftX = divide(phaseX + params.padding, params.stride);
+  let firstY = phaseY + params.padding - shiftY * params.stride;
+  let firstX = phaseX + params.padding - shiftX * params.stride;
   let xBase = stream * params.xStream;
   let wBase = (params.firstStream + stream) * params.wStream;
   let yBase = stream * params.yStream;`,
   row: (i) => /* wgsl */ `
-  let image${i} = row${i} / (wPhase * hPhase) * params.hOut;
-  let top${i} = (row${i} / wPhase) % hPhase + (phaseY + params.padding) / params.stride;
-  let left${i} = row${i} % wPhase + (phaseX + params.padding) / params.stride;`,
+  let line${i} = divide(row${i}, wPhase);
+  let n${i} = divide(line${i}, hPhase);
+  let image${i} = n${i} * params.hOut;
+  let top${i} = line${i} - n${i} * hPhase + shiftY;
+  let left${i} = row${i} - line${i} * wPhase + shiftX;`,
   kLimit: "params.cOut4",
   loop: (body, step, rows) => /* wgsl */ `
   for (var ty = 0u; firstY + ty * params.stride < params.kh; ty++) {
@@ -196,10 +202,11 @@ const inputGradient: GemmProblem = {
 ${unroll(4, (c) => `let ${name}t${c} = weight[w + (column${j} * 4u + ${c}u) * params.cOut4 + ${k}];`)}
 ${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"xyzw"[v]}`, ", ")});`)}`,
   store: (row, column, value) => /* wgsl */ `
-    let h = (${row} / wPhase) % hPhase * params.stride + phaseY;
-    let w = ${row} % wPhase * params.stride + phaseX;
+    let line = divide(${row}, wPhase);
+    let n = divide(line, hPhase);
+    let h = (line - n * hPhase) * params.stride + phaseY;
+    let w = (${row} - line * wPhase) * params.stride + phaseX;
     if (h < params.hIn && w < params.wIn) {
-      let n = ${row} / (wPhase * hPhase);
       dx[xBase + ((n * params.hIn + h) * params.wIn + w) * params.cIn4 + ${column}] = ${value};
     }`,
 };
@@ -215,21 +222,24 @@ const weightGradient: GemmProblem = {
   params: { ...shapeParams, pixels: "u32", splits: "u32", chunk: "u32", splitStride: "u32" },
   aVector: "rows",
   begin: /* wgsl */ `
-  let stream = slice / params.splits;
-  let split = slice % params.splits;
+  let stream = divide(slice, params.splits);
+  let split = slice - stream * params.splits;
   let xBase = stream * params.xStream;
   let yBase = stream * params.yStream;
   let wBase = (params.firstStream + stream) * params.wStream + split * params.splitStride;
   let first = split * params.chunk;
   let end = min(first + params.chunk, params.pixels);`,
   row: (i) => /* wgsl */ `
-  let channel${i} = row${i} % params.cIn4;
-  let ky${i} = row${i} / params.cIn4 / params.kw - params.padding;
-  let kx${i} = row${i} / params.cIn4 % params.kw - params.padding;`,
+  let tap${i} = divide(row${i}, params.cIn4);
+  let tapRow${i} = divide(tap${i}, params.kw);
+  let channel${i} = row${i} - tap${i} * params.cIn4;
+  let ky${i} = tapRow${i} - params.padding;
+  let kx${i} = tap${i} - tapRow${i} * params.kw - params.padding;`,
   loop: (body, step) => /* wgsl */ `
-  var px = first % params.wOut;
-  var py = first / params.wOut % params.hOut;
-  var image = first / (params.wOut * params.hOut);
+  let line = divide(first, params.wOut);
+  var px = first - line * params.wOut;
+  var image = divide(line, params.hOut);
+  var py = line - image * params.hOut;
   for (var k = first; k < end; k += ${4 * step}u) {
     ${unroll(
       4 * step,
@@ -249,9 +259,11 @@ const weightGradient: GemmProblem = {
   }`,
   plainLoop: (body, step) => `for (var k = first; k < end; k += ${4 * step}u) {${body}}`,
   locate: (v, k) => /* wgsl */ `
-    let x${v} = (${k}) % params.wOut * params.stride;
-    let y${v} = (${k}) / params.wOut % params.hOut * params.stride;
-    let image${v} = (${k}) / (params.wOut * params.hOut) * params.hIn;`,
+    let line${v} = divide(${k}, params.wOut);
+    let n${v} = divide(line${v}, params.hOut);
+    let x${v} = (${k} - line${v} * params.wOut) * params.stride;
+    let y${v} = (line${v} - n${v} * params.hOut) * params.stride;
+    let image${v} = n${v} * params.hIn;`,
   loadA: (i, k, v) =>
     `select(vec4f(), x[xBase + ((image${v} + y${v} + ky${i}) * params.wIn + x${v} + kx${i}) * params.cIn4 + channel${i}], ` +
     `y${v} + ky${i} < params.hIn && x${v} + kx${i} < params.wIn && ${k} < end)`,

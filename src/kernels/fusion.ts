@@ -8,8 +8,8 @@
  *
  * The weights are one tensor [4, 1] or [4, C], rows in the order α_p, α_s, β_p, β_s.
  */
-import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
-import { forThread, planMap, planSum, type RowShape, rowParams, rowsPerLane } from "./rows.ts";
+import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
+import { eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
 
 export interface FusionOptions {
   /** A weight for each channel instead of one for all. */
@@ -68,16 +68,11 @@ const fuseForwardKernel = defineKernel({
   params: { ...rowParams, ...fusionParams },
   wgsl: forThread(
     `${loadFusionWeights}
-${unroll(
-  rowsPerLane,
-  (q) => `    {
-      let i = thread + ${q}u * params.threads;
-      if (i < params.streamSize) {
+${eachRow(
+  () => `
       let f0 = f[i];
       let f1 = f[params.streamSize + i];
-      let f2 = f[2u * params.streamSize + i];${storeFused}
-      }
-    }`,
+      let f2 = f[2u * params.streamSize + i];${storeFused}`,
 )}`,
     { allStreams: true },
   ),
@@ -97,7 +92,7 @@ const fuseBackwardKernel = defineKernel({
   wgsl: forThread(
     `${loadFusionWeights}
     ${declareFusionSums}
-    for (var i = thread; i < params.streamSize; i += params.threads) {
+    ${loopRows(`
       let d0 = dy[i];
       let d1 = dy[params.streamSize + i];
       let d2 = dy[2u * params.streamSize + i];
@@ -106,8 +101,7 @@ const fuseBackwardKernel = defineKernel({
       let f2 = f[2u * params.streamSize + i];${fusionGradients}
       df[i] = g0;
       df[params.streamSize + i] = g1;
-      df[2u * params.streamSize + i] = g2;
-    }${storeFusionSums}`,
+      df[2u * params.streamSize + i] = g2;`)}${storeFusionSums}`,
     { allStreams: true },
   ),
 });
@@ -134,8 +128,8 @@ const sumBlocksKernel = defineKernel({
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
   if (i < 4u * params.channels4) {
-    let row = i / params.channels4;
-    let channel = i % params.channels4;
+    let row = divide(i, params.channels4);
+    let channel = i - row * params.channels4;
     var sum = vec4f();
     for (var b = 0u; b < params.blocks; b++) {
       sum += partials[(row * params.blocks + b) * params.channels4 + channel];

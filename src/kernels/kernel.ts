@@ -132,6 +132,20 @@ export function packParams(
   return packed;
 }
 
+/**
+ * `divide(a, b)`: a / b for b > 0 and quotients below 2^22. Integer division is dear everywhere (a software driver does
+ * it lane by lane, a GPU in some thirty instructions); a quotient in floats is off by a few at most and is put right.
+ */
+const divide = /* wgsl */ `
+fn divide(a: u32, b: u32) -> u32 {
+  let inverse = 1.0 / f32(b);
+  let near = u32(f32(a) * inverse);
+  let left = i32(a - near * b);
+  let q = u32(i32(near) + i32(f32(left) * inverse));
+  let rest = i32(a - q * b);
+  return select(select(q, q + 1u, rest >= i32(b)), q - 1u, rest < 0);
+}`;
+
 /** The whole WGSL module of a kernel. */
 export function moduleSource(kernel: Kernel): string {
   const fields = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
@@ -147,6 +161,7 @@ ${fields.join("\n")}
 }
 @group(0) @binding(0) var<uniform> params: Params;
 ${bindings.join("\n")}
+${divide}
 ${kernel.wgsl}
 @compute @workgroup_size(${kernel.workgroupSize})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(${lane}) lane: u32) {

@@ -1,7 +1,7 @@
 /** Pooling over images [streams, batch, height, width, channels]. */
 import { type FusionOptions, fusionParams, fusionParamValues, loadFusionWeights, storeFused } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
-import { forThread, planMap, rowParams, rowsPerLane } from "./rows.ts";
+import { eachRow, forThread, planMap, rowParams } from "./rows.ts";
 
 /** Sizes of a pooling; `channels4` counts vec4f. Windows have at most 255 places. */
 export interface PoolShape {
@@ -49,10 +49,11 @@ const outputRows = (s: PoolShape) => ({
 const windowMaximum = /* wgsl */ `
 struct Maximum { value: vec4f, places: u32 }
 fn windowMaximum(stream: u32, row: u32, channel: u32) -> Maximum {
-  let image = row / (params.wOut * params.hOut);
+  let line = divide(row, params.wOut);
+  let image = divide(line, params.hOut);
   // Unsigned wrap-around makes rows above the image fail the same test as rows below it.
-  let top = row / params.wOut % params.hOut * params.stride - params.padding;
-  let left = row % params.wOut * params.stride - params.padding;
+  let top = (line - image * params.hOut) * params.stride - params.padding;
+  let left = (row - line * params.wOut) * params.stride - params.padding;
   var best = vec4f(-0x1.fffffep+127f);
   var place = vec4u();
   for (var ky = 0u; ky < params.kernelSize; ky++) {
@@ -75,19 +76,14 @@ const maxPoolKernel = defineKernel({
   inputs: { x: "vec4f" },
   outputs: { y: "vec4f", places: "u32" },
   params: { ...rowParams, ...poolParams },
-  wgsl: `${windowMaximum}${forThread(`
-${unroll(
-  rowsPerLane,
-  (q) => `    {
-      let j = thread + ${q}u * params.threads;
-      if (j < params.streamSize) {
-        let i = stream * params.streamSize + j;
-        let maximum = windowMaximum(stream, j / params.channels4, channel);
-        y[i] = maximum.value;
-        places[i] = maximum.places;
-      }
-    }`,
-)}`)}`,
+  wgsl: `${windowMaximum}${forThread(
+    eachRow(
+      (q) => `
+      let maximum = windowMaximum(stream, firstRow + ${q}u, channel);
+      y[i] = maximum.value;
+      places[i] = maximum.places;`,
+    ),
+  )}`,
 });
 
 const maxPoolFusionKernel = defineKernel({
@@ -97,22 +93,17 @@ const maxPoolFusionKernel = defineKernel({
   params: { ...rowParams, ...poolParams, ...fusionParams },
   wgsl: `${windowMaximum}${forThread(
     `${loadFusionWeights}
-${unroll(
-  rowsPerLane,
-  (q) => `    {
-      let i = thread + ${q}u * params.threads;
-      if (i < params.streamSize) {
-        ${unroll(
-          3,
-          (g) => `
-        let maximum${g} = windowMaximum(${g}u, i / params.channels4, channel);
-        let f${g} = maximum${g}.value;
-        places[${g}u * params.streamSize + i] = maximum${g}.places;
-        f[${g}u * params.streamSize + i] = f${g};`,
-        )}
-        ${storeFused}
-      }
-    }`,
+${eachRow(
+  (q) => `
+      ${unroll(
+        3,
+        (g) => `
+      let maximum${g} = windowMaximum(${g}u, firstRow + ${q}u, channel);
+      let f${g} = maximum${g}.value;
+      places[${g}u * params.streamSize + i] = maximum${g}.places;
+      f[${g}u * params.streamSize + i] = f${g};`,
+      )}
+      ${storeFused}`,
 )}`,
     { allStreams: true },
   )}`,
@@ -142,33 +133,31 @@ const maxPoolBackwardKernel = defineKernel({
   inputs: { dy: "vec4f", places: "u32" },
   outputs: { dx: "vec4f" },
   params: { ...rowParams, ...poolParams },
-  wgsl: forThread(`
-${unroll(
-  rowsPerLane,
-  (q) => `    {
-      let j = thread + ${q}u * params.threads;
-      if (j < params.streamSize) {
-        let row = j / params.channels4;
-        let w = row % params.wIn + params.padding;
-        let h = row / params.wIn % params.hIn + params.padding;
-        let image = row / (params.wIn * params.hIn);
-        // The windows that contain the pixel: those that start at most kernelSize − 1 before it.
-        let firstY = select((h - params.kernelSize) / params.stride + 1u, 0u, h < params.kernelSize);
-        let firstX = select((w - params.kernelSize) / params.stride + 1u, 0u, w < params.kernelSize);
-        var sum = vec4f();
-        for (var py = firstY; py <= h / params.stride && py < params.hOut; py++) {
-          for (var px = firstX; px <= w / params.stride && px < params.wOut; px++) {
-            let i = ((stream * params.batch + image) * params.hOut + py) * params.wOut + px;
-            let at = i * params.channels4 + channel;
-            let place = (vec4u(places[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
-            let here = (h - py * params.stride) * params.kernelSize + w - px * params.stride;
-            sum += select(vec4f(), dy[at], place == vec4u(here));
-          }
-        }
-        dx[stream * params.streamSize + j] = sum;
-      }
-    }`,
-)}`),
+  wgsl: `
+/** The gradient that reaches pixel \`row\` from the windows whose maximum it was. */
+fn gather(stream: u32, row: u32, channel: u32) -> vec4f {
+  let line = divide(row, params.wIn);
+  let image = divide(line, params.hIn);
+  let w = row - line * params.wIn + params.padding;
+  let h = line - image * params.hIn + params.padding;
+  // The windows that contain the pixel: those that start at most kernelSize − 1 before it.
+  let firstY = select(divide(h - params.kernelSize, params.stride) + 1u, 0u, h < params.kernelSize);
+  let firstX = select(divide(w - params.kernelSize, params.stride) + 1u, 0u, w < params.kernelSize);
+  let lastY = min(divide(h, params.stride), params.hOut - 1u);
+  let lastX = min(divide(w, params.stride), params.wOut - 1u);
+  var sum = vec4f();
+  for (var py = firstY; py <= lastY; py++) {
+    for (var px = firstX; px <= lastX; px++) {
+      let i = ((stream * params.batch + image) * params.hOut + py) * params.wOut + px;
+      let at = i * params.channels4 + channel;
+      let place = (vec4u(places[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+      let here = (h - py * params.stride) * params.kernelSize + w - px * params.stride;
+      sum += select(vec4f(), dy[at], place == vec4u(here));
+    }
+  }
+  return sum;
+}
+${forThread(eachRow((q) => `dx[i] = gather(stream, firstRow + ${q}u, channel);`))}`,
 });
 
 /** dx: each pixel gathers the gradients of the windows whose maximum it was. */
@@ -191,7 +180,8 @@ const globalAveragePoolKernel = defineKernel({
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
   if (i < params.size) {
-    let first = i / params.channels4 * params.pixels * params.channels4 + i % params.channels4;
+    let image = divide(i, params.channels4);
+    let first = image * params.pixels * params.channels4 + i - image * params.channels4;
     var sum = vec4f();
     for (var p = 0u; p < params.pixels; p++) {
       sum += x[first + p * params.channels4];
@@ -210,7 +200,8 @@ const globalAveragePoolBackwardKernel = defineKernel({
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
   if (i < params.size) {
-    let first = i / params.channels4 * params.pixels * params.channels4 + i % params.channels4;
+    let image = divide(i, params.channels4);
+    let first = image * params.pixels * params.channels4 + i - image * params.channels4;
     let share = dy[i] / f32(params.pixels);
     for (var p = 0u; p < params.pixels; p++) {
       dx[first + p * params.channels4] = share;

@@ -1,9 +1,9 @@
 /**
  * The work of kernels that treat a tensor [streams, rows, channels] row by row: an invocation owns four channels (one
- * vec4f) of every `blocks`-th row, so that it finds its channel with one division, keeps the channel's constants in
- * registers, and neighbours read neighbouring memory.
+ * vec4f) of a run of rows, so that it finds its channel with one division and keeps the channel's constants in
+ * registers. Neighbours own neighbouring channels, and a workgroup's memory lies together.
  */
-import { divideUp } from "./kernel.ts";
+import { divideUp, unroll } from "./kernel.ts";
 
 /** Sizes of a tensor [streams, rows, channels]; `channels4` counts vec4f. */
 export interface RowShape {
@@ -18,48 +18,84 @@ export const rowParams = {
   channels4: "u32",
   streams: "u32",
   streamSize: "u32",
+  rowsPerThread: "u32",
   blocks: "u32",
   threads: "u32",
   groupsPerStream: "u32",
 } as const;
 
 export interface RowPlan {
+  /** Runs of rows. */
   readonly blocks: number;
   readonly params: Record<keyof typeof rowParams, number>;
   readonly groupsPerStream: number;
 }
 
-/** Shares the rows out in `blocks` interleaved blocks. */
-export function planRows({ streams, rows, channels4 }: RowShape, blocks: number): RowPlan {
+function planRows({ streams, rows, channels4 }: RowShape, rowsPerThread: number): RowPlan {
+  const blocks = divideUp(rows, rowsPerThread);
   const threads = blocks * channels4;
   const groupsPerStream = divideUp(threads, 64);
   const streamSize = rows * channels4;
   return {
     blocks,
     groupsPerStream,
-    params: { rows, channels4, streams, streamSize, blocks, threads, groupsPerStream },
+    params: { rows, channels4, streams, streamSize, rowsPerThread, blocks, threads, groupsPerStream },
   };
 }
 
 /** Rows of an invocation in kernels that write as much as they read. */
-export const rowsPerLane = 4;
+const rowsPerLane = 4;
 
 /** The plan of a kernel that maps rows to rows. */
-export const planMap = (shape: RowShape): RowPlan => planRows(shape, divideUp(shape.rows, rowsPerLane));
+export const planMap = (shape: RowShape): RowPlan => planRows(shape, rowsPerLane);
 
 /** The plan of a kernel that sums over rows: enough blocks for a GPU, few enough to merge them one after another. */
 export const planSum = (shape: RowShape): RowPlan =>
-  planRows(shape, Math.min(256, divideUp(shape.rows, shape.rows > 4096 ? 64 : 16)));
+  planRows(shape, Math.max(shape.rows > 4096 ? 64 : 16, divideUp(shape.rows, 256)));
 
-/** Declares `thread` (and `stream`, unless one invocation serves all streams) and runs `body` where there is work. */
+/**
+ * Declares `thread`, `block`, `channel`, `firstRow`, `count` (its rows) and `first` (the index of the first of them), and
+ * `stream` unless one invocation serves all streams, whose indices then count within the first; runs `body`.
+ */
 export function forThread(body: string, { allStreams = false }: { allStreams?: boolean } = {}): string {
+  const place = allStreams
+    ? `
+  let inStream = group;
+  let streamBase = 0u;`
+    : `
+  let stream = divide(group, params.groupsPerStream);
+  let inStream = group - stream * params.groupsPerStream;
+  let streamBase = stream * params.streamSize;`;
   return `
-fn run(group: u32, lane: u32) {
-  ${allStreams ? "" : "let stream = group / params.groupsPerStream;"}
-  let thread = group % params.groupsPerStream * 64u + lane;
+fn run(group: u32, lane: u32) {${place}
+  let thread = inStream * 64u + lane;
   if (thread < params.threads) {
-    let channel = thread % params.channels4;
+    let block = divide(thread, params.channels4);
+    let channel = thread - block * params.channels4;
+    let firstRow = block * params.rowsPerThread;
+    let count = min(params.rowsPerThread, params.rows - firstRow);
+    let first = streamBase + firstRow * params.channels4 + channel;
 ${body}
   }
 }`;
+}
+
+/** Runs `code` for each row of an invocation under planMap; `i` is its index, `firstRow + q` the row. */
+export function eachRow(code: (q: number) => string): string {
+  return unroll(
+    rowsPerLane,
+    (q) => `    if (${q}u < count) {
+      let i = first + ${q}u * params.channels4;
+      ${code(q)}
+    }`,
+  );
+}
+
+/** Runs `code` for each row of an invocation under planSum, one after another; `i` is its index. */
+export function loopRows(code: string): string {
+  return `
+    let end = first + count * params.channels4;
+    for (var i = first; i < end; i += params.channels4) {
+      ${code}
+    }`;
 }

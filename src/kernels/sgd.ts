@@ -7,10 +7,14 @@
  * `status` [4] on the device: see `statusWords`. Once status[0] is not zero nothing here writes state, so that the weights
  * stay as they were before that step even if the host learns of it late.
  */
+import { placeOf } from "./elementwise.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
 
+/** vec4f of an invocation: enough to pay for finding its segment. */
+const perLane = 8;
+
 /** Floats that one workgroup of the optimizer covers; windows of an arena are multiples of it. */
-export const optimizerBlock = 1024;
+export const optimizerBlock: number = 4 * 64 * perLane;
 
 /** What the words of `status` hold. */
 export const statusWords = {
@@ -32,24 +36,33 @@ fn magnitude(x: vec4f) -> u32 {
   return max(max(bits.x, bits.y), max(bits.z, bits.w));
 }`;
 
-/** Runs `code` for every vec4f `i` of the window's block `local`, which is `block` of the arena. */
-const forBlock = (code: string) =>
-  unroll(
-    4,
+/**
+ * Runs `code` for every vec4f `i` of the window's block `local`, which is `block` of the arena. A segment (a tensor's
+ * slice) is three words: its end in vec4f, the index of its rate, its weight decay. Most blocks lie in one segment.
+ */
+const forBlock = (code: string) => `
+  var segment = firstSegments[block];
+  var rate = rates[segments[3u * segment + 1u]];
+  var decay = bitcast<f32>(segments[3u * segment + 2u]);
+  let isMixed = segments[3u * segment] < (block + 1u) * ${64 * perLane}u;
+  ${unroll(
+    perLane,
     (q) => `{
-    let i = local * 256u + ${64 * q}u + lane;
+    let place = ${placeOf(perLane, q)};
+    let i = local * ${64 * perLane}u + place;
     if (i < params.size) {
-      // A segment (a tensor's slice) is three words: its end in vec4f, the index of its rate, its weight decay.
-      while (block * 256u + ${64 * q}u + lane >= segments[3u * segment]) { segment++; }
-      let rate = rates[segments[3u * segment + 1u]];
-      let decay = bitcast<f32>(segments[3u * segment + 2u]);
+      if (isMixed) {
+        while (block * ${64 * perLane}u + place >= segments[3u * segment]) { segment++; }
+        rate = rates[segments[3u * segment + 1u]];
+        decay = bitcast<f32>(segments[3u * segment + 2u]);
+      }
       let w = values[i];
       let v = params.momentum * momenta[i] + gradients[i] + decay * w;
       let next = w - rate * v;
       ${code}
     }
   }`,
-  );
+  )}`;
 
 const sgdKernel = defineKernel({
   name: "sgd",
@@ -62,7 +75,6 @@ fn run(group: u32, lane: u32) {
   if (atomicLoad(&status[${statusWords.nonFinite}]) != 0u) { return; }
   let local = group;
   let block = params.firstBlock + local;
-  var segment = firstSegments[block];
   var largest = 0u;
   ${forBlock(`if (rate != 0.0) {
         momenta[i] = v;
@@ -114,7 +126,6 @@ fn run(group: u32, lane: u32) {
   if (largest < bitcast<u32>(rates[3]) || atomicLoad(&status[${statusWords.nonFinite}]) != 0u) { return; }
   for (var local = group; local < params.blocks; local += ${checkGroups}u) {
     let block = params.firstBlock + local;
-    var segment = firstSegments[block];
     var largest = 0u;
     ${forBlock("largest = max(largest, max(magnitude(w), max(magnitude(v), magnitude(next))));")}
     if (largest >= 0x7f800000u) {
@@ -177,7 +188,7 @@ fn run(group: u32, lane: u32) {
   ${unroll(
     8,
     (q) => `{
-    let i = group * 512u + ${64 * q}u + lane;
+    let i = group * 512u + ${placeOf(8, q)};
     if (i < params.size) {
       largest = max(largest, magnitude(x[i]));
     }

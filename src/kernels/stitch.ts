@@ -5,8 +5,8 @@
  *   [ã; ẽ] = W · [a; e]        [da; de] = Wᵀ · [dã; dẽ]        dW = [dã; dẽ] · [a; e]ᵀ, summed over rows and channels
  */
 import { sumFusionBlocks } from "./fusion.ts";
-import { type Dispatch, defineKernel, dispatch, unroll } from "./kernel.ts";
-import { forThread, planMap, planSum, type RowShape, rowParams, rowsPerLane } from "./rows.ts";
+import { type Dispatch, defineKernel, dispatch } from "./kernel.ts";
+import { eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
 
 const stitchForwardKernel = defineKernel({
   name: "stitch_forward",
@@ -18,17 +18,12 @@ const stitchForwardKernel = defineKernel({
     // A row of W in each vec4f, the other half of which is padding.
     let toA = weight[0];
     let toE = weight[1];
-${unroll(
-  rowsPerLane,
-  (q) => `    {
-      let i = thread + ${q}u * params.threads;
-      if (i < params.streamSize) {
-        let a = x[i];
-        let e = x[params.streamSize + i];
-        y[i] = toA.x * a + toA.y * e;
-        y[params.streamSize + i] = toE.x * a + toE.y * e;
-      }
-    }`,
+${eachRow(
+  () => `
+      let a = x[i];
+      let e = x[params.streamSize + i];
+      y[i] = toA.x * a + toA.y * e;
+      y[params.streamSize + i] = toE.x * a + toE.y * e;`,
 )}`,
     { allStreams: true },
   ),
@@ -53,7 +48,7 @@ const stitchBackwardKernel = defineKernel({
     var sumAE = vec4f();
     var sumEA = vec4f();
     var sumEE = vec4f();
-    for (var i = thread; i < params.streamSize; i += params.threads) {
+    ${loopRows(`
       let a = x[i];
       let e = x[params.streamSize + i];
       let dA = dy[i];
@@ -63,8 +58,7 @@ const stitchBackwardKernel = defineKernel({
       sumEA += dE * a;
       sumEE += dE * e;
       dx[i] = toA.x * dA + toE.x * dE;
-      dx[params.streamSize + i] = toA.y * dA + toE.y * dE;
-    }
+      dx[params.streamSize + i] = toA.y * dA + toE.y * dE;`)}
     partials[thread] = sumAA;
     partials[params.threads + thread] = sumAE;
     partials[2u * params.threads + thread] = sumEA;

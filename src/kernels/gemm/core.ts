@@ -1,7 +1,7 @@
 /** The choice of a core and a tile for a matrix product. */
 import type { Kernel } from "../kernel.ts";
 import { divideUp } from "../kernel.ts";
-import type { GemmProblem } from "./problem.ts";
+import type { GemmProblem, gridParams } from "./problem.ts";
 import { type SharedTile, sharedGemm } from "./shared.ts";
 import { type SubgroupTile, subgroupGemm } from "./subgroup.ts";
 
@@ -22,7 +22,7 @@ export function gemm(problem: GemmProblem, tile: GemmTile): Kernel {
 
 export interface Grid {
   readonly tiles: number;
-  readonly params: { rowTiles: number; columnTiles: number; rows: number; columns: number };
+  readonly params: Record<keyof typeof gridParams, number>;
 }
 
 /** The grid of tiles over C with `rows` rows and `columns` columns (in vec4f). */
@@ -33,5 +33,7 @@ export function gridOf(tile: GemmTile, rows: number, columns: number): Grid {
       : { rows: tile.rows, columns: tile.columns / 4 };
   const rowTiles = divideUp(rows, perTile.rows);
   const columnTiles = divideUp(columns, perTile.columns);
-  return { tiles: rowTiles * columnTiles, params: { rowTiles, columnTiles, rows, columns } };
+  // Neighbouring workgroups sweep the smaller operand, which stays in the cache, and share a tile of the larger one.
+  const rowsFirst = rows < 4 * columns ? 1 : 0;
+  return { tiles: rowTiles * columnTiles, params: { rowTiles, columnTiles, rowsFirst, rows, columns } };
 }

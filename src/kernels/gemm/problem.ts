@@ -38,10 +38,23 @@ export interface GemmProblem {
 }
 
 /** The parameters that every core needs beside the problem's own: the grid of tiles and the size of C. */
-export const gridParams = { rowTiles: "u32", columnTiles: "u32", rows: "u32", columns: "u32" } as const;
+export const gridParams = {
+  rowTiles: "u32",
+  columnTiles: "u32",
+  rowsFirst: "u32",
+  rows: "u32",
+  columns: "u32",
+} as const;
 
-/** Declarations of the place of a workgroup in the grid of tiles: columns fastest, then rows, then slices. */
+/**
+ * Declarations of the place of a workgroup in the grid of tiles: rows (`rowsFirst`) or columns fastest, then the other,
+ * then slices.
+ */
 export const gridPosition = /* wgsl */ `
-  let columnTile = group % params.columnTiles;
-  let rowTile = (group / params.columnTiles) % params.rowTiles;
-  let slice = group / (params.columnTiles * params.rowTiles);`;
+  let byColumns = params.rowsFirst == 0u;
+  let inner = select(params.rowTiles, params.columnTiles, byColumns);
+  let outer = select(params.columnTiles, params.rowTiles, byColumns);
+  let step = divide(group, inner);
+  let slice = divide(step, outer);
+  let columnTile = select(step - slice * outer, group - step * inner, byColumns);
+  let rowTile = select(group - step * inner, step - slice * outer, byColumns);`;
