@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
-import { runProgram } from "../../src/aenet/cli/program.ts";
 import { fileOf, temporaryFolder, timelessMetrics, writeDataSet } from "../training/runs.ts";
+import { runCommand } from "./run.ts";
 
 const folder = temporaryFolder();
 const at = (...names: string[]) => join(folder, ...names);
@@ -14,17 +14,7 @@ beforeAll(async () => {
   data = await writeDataSet(folder, { train: 11, val: 3, test: 3 });
 });
 
-async function aenet(...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await runProgram(args, {
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    interactive: false,
-    columns: 80,
-    environment: process.env.AENET_ADAPTER ? { AENET_ADAPTER: process.env.AENET_ADAPTER } : {},
-  });
-  return { code, out: out.join(""), err: err.join("") };
-}
+const aenet = (...args: string[]) => runCommand(args);
 
 const tiny = "--depth 1,1,1,1 --base-channels 4 --image-size 32 --batch-size 4 --lr 0.01".split(" ");
 const train = (source: string, run: string, ...args: string[]) =>
