@@ -76,12 +76,10 @@ const ourCommand = (task: Task, adapter: string) => [
 
 /** What the CommonJS modules in the bundle expect. */
 const commonJsNames = `
-import { createRequire } from "node:module";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
-const require = createRequire(import.meta.url);
-const __filename = fileURLToPath(import.meta.url);
-const __dirname = dirname(__filename);`;
+import { createRequire as bannerRequire } from "node:module";
+const require = bannerRequire(import.meta.url);
+const __filename = require("node:url").fileURLToPath(import.meta.url);
+const __dirname = require("node:path").dirname(__filename);`;
 
 /** TensorFlow.js is written for bundlers: its modules do not load in Node as they are. */
 async function bundle(): Promise<void> {

@@ -87,6 +87,8 @@ export class StepRunner {
       momentum,
       weightDecay,
     });
+    await device.synchronize();
+    const buildMs = performance.now() - start;
     network.parameters.write(network.parameters.initialValues(0));
     await device.synchronize();
     return new StepRunner({
@@ -94,7 +96,7 @@ export class StepRunner {
       work,
       network,
       step,
-      buildMs: performance.now() - start,
+      buildMs,
       pipelines: device.pipelineCount - pipelinesBefore,
       gpuBytes: device.allocatedBytes - bytesBefore,
     });
