@@ -55,7 +55,7 @@ export const peers: readonly Peer[] = [
   },
   {
     name: "tfjs-webgpu",
-    variant: "batch norm folded, main thread asleep",
+    variant: "main thread asleep, batch norm folded in evaluation",
     program: "tfjs",
     file: "tfjs.mjs",
     arguments: ["webgpu", "best"],
@@ -72,7 +72,7 @@ export const peers: readonly Peer[] = [
   },
   {
     name: "tfjs-wasm",
-    variant: "batch norm folded, a thread a processor",
+    variant: "a thread a processor, batch norm folded in evaluation",
     program: "tfjs",
     file: "tfjs.mjs",
     arguments: ["wasm", "best"],
@@ -81,7 +81,7 @@ export const peers: readonly Peer[] = [
   { name: "jax-js", variant: "jit", program: "node", file: "jax.mjs", arguments: ["plain"], runs: resnet },
   {
     name: "jax-js",
-    variant: "jit, batch norm folded, main thread asleep",
+    variant: "jit, main thread asleep, batch norm folded in evaluation",
     program: "node",
     file: "jax.mjs",
     arguments: ["best"],
@@ -106,7 +106,7 @@ export const peers: readonly Peer[] = [
   },
   {
     name: "onnxruntime CPU",
-    variant: "batch norm folded, a thread a processor",
+    variant: "a thread a processor, batch norm folded in evaluation",
     program: "node",
     file: "ort.mjs",
     arguments: ["cpu-threads"],
@@ -123,7 +123,7 @@ export const peers: readonly Peer[] = [
   },
   {
     name: "PyTorch",
-    variant: "a thread a processor, channels last, frozen",
+    variant: "a thread a processor, channels last, frozen in evaluation",
     program: "python",
     file: "pytorch.py",
     arguments: ["best"],
