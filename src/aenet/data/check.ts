@@ -1,22 +1,32 @@
-/** Looking through data sets before training: damaged files, missing labels, class counts, duplicates, leaks. */
+/** Looking through data sets before training: damaged files, missing labels, class counts, copies, leaks. */
 import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { emotionClasses } from "./classes.ts";
+import { findCopies, type SameId } from "./copies.ts";
 import { type CountsBySplit, countLabels, formatCounts } from "./counts.ts";
-import { DecodeError, damageOf, readBytes } from "./decode.ts";
+import { inspectImage } from "./decode.ts";
+import { recordPath } from "./import.ts";
 import { aestheticLabel, labelsDisagree, type Split } from "./labels.ts";
 import { DEFAULT_WORKERS } from "./loader.ts";
 import { readManifest, type Sample } from "./manifest.ts";
+import { perceptualHash } from "./perceptual-hash.ts";
 import { mapConcurrently } from "./prefetch.ts";
+import { type CountComparison, comparePublished, formatPublished, publishedSet, type SetName } from "./published.ts";
 
 export interface CheckOptions {
   /** How many images are looked through at once. */
   workers?: number;
   /** Called with how many of how many images have been looked through. */
   onProgress?: (done: number, total: number) => void;
+  /** Which published set each manifest is; null: none. Default: what the import's record beside it says. */
+  sets?: readonly (SetName | null)[];
 }
 
 export interface ManifestCheck {
   manifest: string;
+  /** The published set that its counts are held against. */
+  set: SetName | null;
+  published: CountComparison[];
   samples: number;
   classes: string[];
   counts: CountsBySplit;
@@ -33,9 +43,8 @@ export interface Place {
   split: Split;
 }
 
-/** Files with the same bytes, within or between the manifests. */
-export interface Duplicate {
-  sha256: string;
+/** Images that are one. */
+export interface Copies {
   places: Place[];
   /** They lie in more than one split. */
   leak: boolean;
@@ -43,49 +52,95 @@ export interface Duplicate {
   conflict: boolean;
 }
 
+/** Files with the same bytes, within or between the manifests. */
+export interface Duplicate extends Copies {
+  sha256: string;
+}
+
+/** Images that look alike; not those of which all are the same file. */
+export interface NearDuplicate extends Copies {
+  /** The longest step, in bits of the perceptual hash, that links one to the next. */
+  distance: number;
+}
+
+/** Images of one name or number that look somewhat alike, such as a crop and its original. */
+export interface SameIdCopies extends NearDuplicate {
+  id: string;
+}
+
 export interface CheckReport {
   manifests: ManifestCheck[];
   damaged: (Place & { error: string })[];
   duplicates: Duplicate[];
-  /** No damaged file, no leak, no conflict. */
+  nearDuplicates: NearDuplicate[];
+  sameIds: SameIdCopies[];
+  /** How many names or numbers stand for several images that do not look alike: no copies. */
+  sharedIds: number;
+  /** No damaged file, no leak, no file with conflicting labels. */
   ok: boolean;
 }
 
 /**
  * Reads and decodes every image of the manifests.
- * @throws CsvError where a manifest breaks a rule; Error where one cannot be read.
+ * @throws CsvError where a manifest breaks a rule; Error where one cannot be read, or `sets` are not one a manifest.
  */
 export async function checkManifests(paths: readonly string[], options: CheckOptions = {}): Promise<CheckReport> {
+  const { workers = DEFAULT_WORKERS, onProgress, sets } = options;
+  if (sets !== undefined && sets.length !== paths.length) {
+    throw new Error(
+      `--set ${sets.join(",")}: names ${sets.length} sets for ${paths.length} manifests; give one for each`,
+    );
+  }
   const manifests = await Promise.all(paths.map(readManifest));
+  const setOf = await Promise.all(paths.map(async (path, i) => (sets ? sets[i]! : await recordedSet(path))));
   const entries = manifests.flatMap(({ file, samples }) => samples.map((sample) => ({ manifest: file, sample })));
-  const { workers = DEFAULT_WORKERS, onProgress } = options;
   const files = await mapConcurrently(entries, workers, ({ sample }) => inspect(sample.absolutePath), onProgress);
 
-  const damaged: CheckReport["damaged"] = [];
-  const byHash = new Map<string, Entry[]>();
-  entries.forEach((entry, i) => {
-    const { sha256, damage } = files[i]!;
-    if (damage !== null) damaged.push({ ...placeOf(entry), error: damage });
-    if (sha256 === null) return;
-    const same = byHash.get(sha256);
-    if (same) same.push(entry);
-    else byHash.set(sha256, [entry]);
+  const damaged = entries.flatMap((entry, i) => {
+    const { damage } = files[i]!;
+    return damage === null ? [] : [{ ...placeOf(entry), error: damage }];
   });
-  const duplicates = [...byHash].flatMap(([sha256, same]) => (same.length > 1 ? [duplicate(sha256, same)] : []));
+  const found = findCopies(entries.map(({ sample }, i) => ({ path: sample.path, ...files[i]! })));
+  const copies = (members: readonly number[]) => copiesOf(members.map((i) => entries[i]!));
+  const duplicates = found.same.map((members) => ({ sha256: files[members[0]!]!.sha256!, ...copies(members) }));
+  const nearDuplicates = found.near.map(({ members, distance }) => ({ distance, ...copies(members) }));
+  const sameIds = found.sameId.map(({ id, members, distance }: SameId) => ({ id, distance, ...copies(members) }));
   return {
-    manifests: manifests.map(({ file, samples, ignoredColumns }) => ({
-      manifest: file,
-      samples: samples.length,
-      classes: emotionClasses(samples.map(({ emotion }) => emotion)),
-      counts: countLabels(samples),
-      unlabelled: samples.filter((s) => s.emotion === null && aestheticLabel(s) === null).map(({ path }) => path),
-      disagreeing: samples.filter(labelsDisagree).map(({ path }) => path),
-      ignoredColumns,
-    })),
+    manifests: manifests.map(({ file, samples, ignoredColumns }, i) => {
+      const counts = countLabels(samples);
+      const published = publishedSet(setOf[i] ?? "");
+      return {
+        manifest: file,
+        set: setOf[i]!,
+        published: published === null ? [] : comparePublished(published, counts),
+        samples: samples.length,
+        classes: emotionClasses(samples.map(({ emotion }) => emotion)),
+        counts,
+        unlabelled: samples.filter((s) => s.emotion === null && aestheticLabel(s) === null).map(({ path }) => path),
+        disagreeing: samples.filter(labelsDisagree).map(({ path }) => path),
+        ignoredColumns,
+      };
+    }),
     damaged,
     duplicates,
-    ok: damaged.length === 0 && !duplicates.some(({ leak, conflict }) => leak || conflict),
+    nearDuplicates,
+    sameIds,
+    sharedIds: found.sharedIds,
+    ok:
+      damaged.length === 0 &&
+      !duplicates.some(({ leak, conflict }) => leak || conflict) &&
+      ![...nearDuplicates, ...sameIds].some(({ leak }) => leak),
   };
+}
+
+/** The set that an importer has written into its record beside the manifest. */
+async function recordedSet(manifest: string): Promise<SetName | null> {
+  try {
+    const { kind } = JSON.parse(await readFile(recordPath(manifest), "utf8")) as { kind?: unknown };
+    return publishedSet(String(kind))?.name ?? null;
+  } catch {
+    return null; // no record: a set of one's own
+  }
 }
 
 interface Entry {
@@ -97,23 +152,20 @@ function placeOf({ manifest, sample: { path, split } }: Entry): Place {
   return { manifest, path, split };
 }
 
-async function inspect(path: string): Promise<{ sha256: string | null; damage: string | null }> {
-  try {
-    const bytes = await readBytes(path);
-    const damage = await damageOf(bytes, path);
-    // Empty files are all alike without being copies of one image.
-    const sha256 = bytes.length === 0 ? null : createHash("sha256").update(bytes).digest("hex");
-    return { sha256, damage: damage?.reason ?? null };
-  } catch (error) {
-    if (error instanceof DecodeError) return { sha256: null, damage: error.reason };
-    throw error;
-  }
+async function inspect(path: string) {
+  const { bytes, square, damage } = await inspectImage(path);
+  // Empty files are all alike without being copies of one image.
+  const hasBytes = bytes !== null && bytes.length > 0;
+  return {
+    sha256: hasBytes ? createHash("sha256").update(bytes).digest("hex") : null,
+    hash: square === null ? null : perceptualHash(square),
+    damage: damage?.reason ?? null,
+  };
 }
 
-function duplicate(sha256: string, same: Entry[]): Duplicate {
+function copiesOf(same: readonly Entry[]): Copies {
   const differ = (values: (string | null)[]) => new Set(values.filter((value) => value !== null)).size > 1;
   return {
-    sha256,
     places: same.map(placeOf),
     leak: differ(same.map(({ sample }) => sample.split)),
     conflict:
@@ -129,6 +181,8 @@ export function formatCheck(report: CheckReport, limit = 20): string {
       `${check.manifest}: ${check.samples} samples, ${check.classes.length} classes: ${check.classes.join(", ")}`,
     );
     lines.push(formatCounts(check.counts));
+    const published = publishedSet(check.set ?? "");
+    if (published !== null) lines.push(formatPublished(published, check.counts));
     if (check.ignoredColumns.length > 0)
       lines.push(`columns without a meaning here: ${check.ignoredColumns.join(", ")}`);
     lines.push(...some("no label at all", check.unlabelled, limit));
@@ -136,8 +190,9 @@ export function formatCheck(report: CheckReport, limit = 20): string {
     lines.push("");
   }
   const name = ({ manifest, path }: Place) => (report.manifests.length > 1 ? `${manifest}: ${path}` : path);
-  const places = ({ places }: Duplicate) => places.map((place) => `${name(place)} (${place.split})`).join(" = ");
-  const { damaged, duplicates } = report;
+  const places = ({ places }: Copies) => places.map((place) => `${name(place)} (${place.split})`).join(" = ");
+  const { damaged, duplicates, nearDuplicates, sameIds, sharedIds } = report;
+  const measured = (copies: NearDuplicate) => `${places(copies)}, ${copies.distance} bits apart`;
   lines.push(
     ...some(
       "damaged",
@@ -149,6 +204,15 @@ export function formatCheck(report: CheckReport, limit = 20): string {
   lines.push(...some("same file, different labels", duplicates.filter(({ conflict }) => conflict).map(places), limit));
   const plain = duplicates.filter(({ leak, conflict }) => !leak && !conflict);
   lines.push(...some("same file twice in one split", plain.map(places), limit));
+  for (const [what, copies] of [
+    ["look alike", nearDuplicates],
+    ["have one name or number and look somewhat alike", sameIds],
+  ] as const) {
+    const [leaks, others] = [copies.filter(({ leak }) => leak), copies.filter(({ leak }) => !leak)];
+    lines.push(...some(`${what}, in different splits`, leaks.map(measured), limit));
+    lines.push(...some(`${what}, in one split`, others.map(measured), limit));
+  }
+  if (sharedIds > 0) lines.push(`names or numbers that stand for several different images: ${sharedIds}`);
   lines.push(report.ok ? "no damaged files, no leaks between splits, no conflicting labels" : "problems were found");
   return lines.join("\n");
 }

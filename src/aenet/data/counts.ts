@@ -49,7 +49,8 @@ export function formatCounts(counts: CountsBySplit): string {
   ]);
 }
 
-function alignColumns(rows: readonly string[][]): string {
+/** Rows in columns, the first to the left, the others to the right. */
+export function alignColumns(rows: readonly string[][]): string {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   const line = (row: string[]) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)));
   return rows.map((row) => line(row).join("  ").trimEnd()).join("\n");

@@ -1,11 +1,14 @@
 /**
  * Image files to uint8 RGB squares [R, R, 3], by sharp: EXIF orientation applied, ICC profile to sRGB, grey replicated,
- * alpha laid on white, 16 bit to 8, CMYK to RGB.
+ * alpha laid on white, 16 bit to 8, CMYK to RGB. A path such as `x.h5#123` stands for an image inside an HDF5 file.
  */
 import { readFile } from "node:fs/promises";
 import sharp, { type ResizeOptions, type SharpOptions } from "sharp";
 import type { ResizeMode } from "../preprocessing.ts";
 import { resizedSide } from "./augment.ts";
+import { Hdf5Error } from "./hdf5.ts";
+import { openHdf5Images } from "./hdf5-images.ts";
+import { parseImageReference } from "./image-reference.ts";
 
 // Images are decoded side by side, so each needs one thread; and nothing is decoded twice in a row, so that a cache of
 // operations would only hold memory.
@@ -55,22 +58,33 @@ export function decodedSize({ imageSize, resize }: DecodeOptions): number {
   return resize === "none" ? imageSize : resizedSide(imageSize);
 }
 
+/** What a path stands for: a file's bytes, or pixels that need no decoding. */
+export interface ImageContent {
+  /** The file, or uint8 RGB [height, width, 3]. */
+  bytes: Uint8Array;
+  /** The size of pixels; null for a file, whose decoder knows it. */
+  raw: { width: number; height: number; channels: 3 } | null;
+}
+
 /**
- * Decodes a file to uint8 RGB [R, R, 3].
+ * Decodes what `path` stands for to uint8 RGB [R, R, 3].
  * @throws DecodeError where it is missing or damaged; ImageSizeError under `none` where it is not S×S.
  */
 export async function decodeImage(path: string, options: DecodeOptions): Promise<Uint8Array> {
-  return decodeBytes(await readBytes(path), path, options);
+  return decodeContent(await readImage(path), path, options);
 }
 
 /** As `decodeImage`, from a file's content; `path` is for messages. */
 export async function decodeBytes(bytes: Uint8Array, path: string, options: DecodeOptions): Promise<Uint8Array> {
+  return decodeContent({ bytes, raw: null }, path, options);
+}
+
+async function decodeContent({ bytes, raw }: ImageContent, path: string, options: DecodeOptions): Promise<Uint8Array> {
   if (bytes.length === 0) throw new DecodeError(path, "the file is empty");
   const size = decodedSize(options);
   try {
-    const pipeline = sharp(await atMost8Bit(bytes), INPUT)
-      .flatten({ background: "#ffffff" })
-      .toColourspace("srgb");
+    const input = raw === null ? sharp(await atMost8Bit(bytes), INPUT) : sharp(bytes, { raw });
+    const pipeline = input.flatten({ background: "#ffffff" }).toColourspace("srgb");
     if (options.resize !== "none") pipeline.resize(size, size, RESIZE[options.resize]);
     const { data, info } = await pipeline.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     if (options.resize === "none" && (info.width !== size || info.height !== size)) {
@@ -84,19 +98,46 @@ export async function decodeBytes(bytes: Uint8Array, path: string, options: Deco
   }
 }
 
-/** Why a file's content is no sound image, or null where it is one. Decodes all of it. */
-export async function damageOf(bytes: Uint8Array, path: string): Promise<DecodeError | null> {
+/** The side, in pixels, of the square by which an image is looked through. */
+export const INSPECTED_SIDE = 32;
+
+/** An image that was looked through: what it is made of and how it looks, or what is wrong with it. */
+export interface Inspection {
+  /** null where the file cannot be read. */
+  bytes: Uint8Array | null;
+  /** uint8 RGB [32, 32, 3], squashed; null where it is damaged. */
+  square: Uint8Array | null;
+  damage: DecodeError | null;
+}
+
+/** Reads and decodes all of what a path stands for. */
+export async function inspectImage(path: string): Promise<Inspection> {
+  let bytes: Uint8Array | null = null;
   try {
-    await decodeBytes(bytes, path, { imageSize: 28, resize: "squash" });
-    return null;
+    const content = await readImage(path);
+    bytes = content.bytes;
+    const square = await decodeContent(content, path, { imageSize: 28, resize: "squash" }); // 28 · 256 / 224 = 32
+    return { bytes, square, damage: null };
   } catch (error) {
-    if (error instanceof DecodeError) return error;
+    if (error instanceof DecodeError) return { bytes, square: null, damage: error };
     throw error;
   }
 }
 
-/** @throws DecodeError where the file cannot be read. */
-export async function readBytes(path: string): Promise<Uint8Array> {
+/** @throws DecodeError where it cannot be read. */
+export async function readImage(path: string): Promise<ImageContent> {
+  const reference = parseImageReference(path);
+  if (reference === null) return { bytes: await readBytes(path), raw: null };
+  try {
+    const { data, width, height } = (await openHdf5Images(reference.file)).read(reference.index);
+    return { bytes: data, raw: { width, height, channels: 3 } };
+  } catch (error) {
+    if (error instanceof Hdf5Error) throw new DecodeError(path, error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {

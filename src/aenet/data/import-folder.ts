@@ -19,7 +19,17 @@ import { SPLITS, type Split } from "./labels.ts";
  * @throws Error where DIR is no folder, mixes both forms, or holds no image in such a folder.
  */
 export async function importFolder(source: string, options: ImportOptions): Promise<ImportReport> {
-  const root = await requireFolder("folder", source);
+  return importClassFolders("folder", source, options);
+}
+
+/** As `importFolder`, for a set of another name; `check` may refuse the emotions that were found. */
+export async function importClassFolders(
+  kind: string,
+  source: string,
+  options: ImportOptions,
+  check: (emotions: string[]) => void = () => {},
+): Promise<ImportReport> {
+  const root = await requireFolder(kind, source);
   const found: Found = { images: [], ignored: [] };
   const top = await list(root);
   found.ignored.push(...top.files);
@@ -31,7 +41,7 @@ export async function importFolder(source: string, options: ImportOptions): Prom
     const others = top.folders.filter((name) => !isSplit(name));
     if (others.length > 0) {
       throw new Error(
-        `import folder: ${source} has folders of splits (${splitFolders.join(", ")}) and others (${others.join(", ")})`,
+        `import ${kind}: ${source} has folders of splits (${splitFolders.join(", ")}) and others (${others.join(", ")})`,
       );
     }
     for (const split of splitFolders) {
@@ -43,12 +53,13 @@ export async function importFolder(source: string, options: ImportOptions): Prom
   }
   if (found.images.length === 0) {
     throw new Error(
-      `import folder: no image in ${source}; a folder for each emotion is expected, such as ${join(source, "awe", "1.jpg")}`,
+      `import ${kind}: no image in ${source}; a folder for each emotion is expected, such as ${join(source, "awe", "1.jpg")}`,
     );
   }
+  check([...new Set(found.images.map(({ emotion }) => emotion!))]);
   const { sound, damaged } = await sortOutDamaged(found.images, options);
   const images = assignSplits(sound, options);
-  return finishImport({ kind: "folder", images, damaged, ignored: found.ignored }, options);
+  return finishImport({ kind, images, damaged, ignored: found.ignored }, options);
 }
 
 interface Found {

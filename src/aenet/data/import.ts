@@ -3,11 +3,13 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { replaceSharedFile } from "../durable-file.ts";
 import { type CountsBySplit, countLabels, formatCounts } from "./counts.ts";
-import { DecodeError, damageOf, readBytes } from "./decode.ts";
+import { inspectImage } from "./decode.ts";
+import { ImportJournal } from "./import-journal.ts";
 import { aestheticLabel, type Labels, type Split } from "./labels.ts";
 import { DEFAULT_WORKERS } from "./loader.ts";
 import { type ManifestRow, pathInManifest, writeManifest } from "./manifest.ts";
 import { mapConcurrently } from "./prefetch.ts";
+import { formatPublished, publishedSet } from "./published.ts";
 import { DEFAULT_FRACTIONS, type Fractions, splitSamples } from "./split.ts";
 
 export interface ImportOptions {
@@ -44,27 +46,28 @@ export interface ImportReport {
   ignored: string[];
   /** What else the record holds, such as OASIS's thresholds. */
   details: Record<string, unknown>;
+  /** Lines for people about what was found beside the counts. */
+  notes: string[];
 }
 
-/** Decodes every image once. */
+/** Decodes every image once, also where an earlier import of the same manifest was stopped (see `ImportJournal`). */
 export async function sortOutDamaged<T extends FoundImage>(
   images: readonly T[],
-  { workers = DEFAULT_WORKERS, onProgress }: ImportOptions,
+  { out, workers = DEFAULT_WORKERS, onProgress }: ImportOptions,
 ): Promise<{ sound: T[]; damaged: ImportReport["damaged"] }> {
-  const damages = await mapConcurrently(images, workers, ({ absolutePath }) => damageOfFile(absolutePath), onProgress);
+  const journal = await ImportJournal.open(out);
+  const inspect = async (path: string) => (await inspectImage(path)).damage?.reason ?? null;
+  const damages = await mapConcurrently(
+    images,
+    workers,
+    ({ absolutePath }) => journal.damageOf(absolutePath, inspect),
+    onProgress,
+  );
+  await journal.flush();
   return {
     sound: images.filter((_, i) => damages[i] === null),
-    damaged: damages.flatMap((damage) => (damage === null ? [] : [{ path: damage.path, error: damage.reason }])),
+    damaged: damages.flatMap((error, i) => (error === null ? [] : [{ path: images[i]!.absolutePath, error }])),
   };
-}
-
-async function damageOfFile(path: string): Promise<DecodeError | null> {
-  try {
-    return await damageOf(await readBytes(path), path);
-  } catch (error) {
-    if (error instanceof DecodeError) return error;
-    throw error;
-  }
 }
 
 /** Keeps the source's splits where it has them; otherwise divides by seed, stratified by both labels, by group. */
@@ -92,10 +95,11 @@ export async function finishImport(
     damaged: ImportReport["damaged"];
     ignored?: string[];
     details?: Record<string, unknown>;
+    notes?: string[];
   },
   { out, fractions = DEFAULT_FRACTIONS, seed = 0 }: ImportOptions,
 ): Promise<ImportReport> {
-  const { kind, images, damaged, ignored = [], details = {} } = found;
+  const { kind, images, damaged, ignored = [], details = {}, notes = [] } = found;
   if (images.length === 0)
     throw new Error(`import ${kind}: no sound image was found (${damaged.length} damaged or missing)`);
   const rows = images.map(({ absolutePath, split, group: _, ...labels }): ManifestRow => {
@@ -113,7 +117,8 @@ export async function finishImport(
     damaged: damaged.map(({ path, error }) => ({ path: pathInManifest(out, path), error })),
   };
   await replaceSharedFile(record, `${JSON.stringify(content, null, 2)}\n`);
-  return { kind, manifest: out, record, counts, damaged, ignored, details };
+  await (await ImportJournal.open(out)).remove();
+  return { kind, manifest: out, record, counts, damaged, ignored, details, notes };
 }
 
 /** `x/manifest.csv` → `x/manifest.import.json`. */
@@ -122,14 +127,20 @@ export function recordPath(manifest: string): string {
 }
 
 /** The table that an import ends with, and what was left out. */
-export function formatImport({ kind, manifest, counts, damaged, ignored }: ImportReport): string {
+export function formatImport({ kind, manifest, record, counts, damaged, ignored, notes }: ImportReport): string {
+  const published = publishedSet(kind);
   return [
     `import ${kind}: ${manifest}`,
     formatCounts(counts),
-    ...damaged.map(({ path, error }) => `damaged, left out: ${path}: ${error}`),
+    ...(published === null ? [] : [formatPublished(published, counts)]),
+    ...notes,
+    ...damaged.slice(0, MOST_LISTED).map(({ path, error }) => `damaged, left out: ${path}: ${error}`),
+    ...(damaged.length > MOST_LISTED ? [`… and ${damaged.length - MOST_LISTED} more, in ${record}`] : []),
     ...(ignored.length > 0 ? [`${ignored.length} other files were ignored, such as ${ignored[0]}`] : []),
   ].join("\n");
 }
+
+const MOST_LISTED = 20;
 
 const IMAGE_NAME = /\.(jpe?g|jpe|jfif|png|webp|gif|tiff?|avif)$/i;
 
