@@ -57,7 +57,7 @@ export interface Duplicate extends Copies {
   sha256: string;
 }
 
-/** Images that look alike; not those of which all are the same file. */
+/** Images that look the same, or alike; not those of which all are the same file. */
 export interface NearDuplicate extends Copies {
   /** The longest step, in bits of the perceptual hash, that links one to the next. */
   distance: number;
@@ -72,11 +72,15 @@ export interface CheckReport {
   manifests: ManifestCheck[];
   damaged: (Place & { error: string })[];
   duplicates: Duplicate[];
+  /** Copies by how they look: resized, encoded anew. */
   nearDuplicates: NearDuplicate[];
+  /** Perhaps copies, such as crops, perhaps only of one scene: for a person to look at. */
+  alike: NearDuplicate[];
+  /** As little certain. */
   sameIds: SameIdCopies[];
   /** How many names or numbers stand for several images that do not look alike: no copies. */
   sharedIds: number;
-  /** No damaged file, no leak, no file with conflicting labels. */
+  /** No damaged file, no (near) duplicate in two splits, no duplicate with conflicting labels. */
   ok: boolean;
 }
 
@@ -103,7 +107,8 @@ export async function checkManifests(paths: readonly string[], options: CheckOpt
   const found = findCopies(entries.map(({ sample }, i) => ({ path: sample.path, ...files[i]! })));
   const copies = (members: readonly number[]) => copiesOf(members.map((i) => entries[i]!));
   const duplicates = found.same.map((members) => ({ sha256: files[members[0]!]!.sha256!, ...copies(members) }));
-  const nearDuplicates = found.near.map(({ members, distance }) => ({ distance, ...copies(members) }));
+  const nearDuplicates = found.copies.map(({ members, distance }) => ({ distance, ...copies(members) }));
+  const alike = found.alike.map(({ members, distance }) => ({ distance, ...copies(members) }));
   const sameIds = found.sameId.map(({ id, members, distance }: SameId) => ({ id, distance, ...copies(members) }));
   return {
     manifests: manifests.map(({ file, samples, ignoredColumns }, i) => {
@@ -124,12 +129,13 @@ export async function checkManifests(paths: readonly string[], options: CheckOpt
     damaged,
     duplicates,
     nearDuplicates,
+    alike,
     sameIds,
     sharedIds: found.sharedIds,
     ok:
       damaged.length === 0 &&
       !duplicates.some(({ leak, conflict }) => leak || conflict) &&
-      ![...nearDuplicates, ...sameIds].some(({ leak }) => leak),
+      !nearDuplicates.some(({ leak }) => leak),
   };
 }
 
@@ -191,7 +197,7 @@ export function formatCheck(report: CheckReport, limit = 20): string {
   }
   const name = ({ manifest, path }: Place) => (report.manifests.length > 1 ? `${manifest}: ${path}` : path);
   const places = ({ places }: Copies) => places.map((place) => `${name(place)} (${place.split})`).join(" = ");
-  const { damaged, duplicates, nearDuplicates, sameIds, sharedIds } = report;
+  const { damaged, duplicates, nearDuplicates, alike, sameIds, sharedIds } = report;
   const measured = (copies: NearDuplicate) => `${places(copies)}, ${copies.distance} bits apart`;
   lines.push(
     ...some(
@@ -205,8 +211,9 @@ export function formatCheck(report: CheckReport, limit = 20): string {
   const plain = duplicates.filter(({ leak, conflict }) => !leak && !conflict);
   lines.push(...some("same file twice in one split", plain.map(places), limit));
   for (const [what, copies] of [
-    ["look alike", nearDuplicates],
-    ["have one name or number and look somewhat alike", sameIds],
+    ["look the same", nearDuplicates],
+    ["look alike, perhaps copies", alike],
+    ["have one name or number and look alike, perhaps copies", sameIds],
   ] as const) {
     const [leaks, others] = [copies.filter(({ leak }) => leak), copies.filter(({ leak }) => !leak)];
     lines.push(...some(`${what}, in different splits`, leaks.map(measured), limit));

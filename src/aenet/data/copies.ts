@@ -20,8 +20,10 @@ export interface SameId extends NearGroup {
 export interface FoundCopies {
   /** Of the same bytes. */
   same: number[][];
-  /** Alike, but not all of the same bytes. */
-  near: NearGroup[];
+  /** Copies by how they look, but not all of the same bytes. */
+  copies: NearGroup[];
+  /** Alike, perhaps copies, perhaps taken from one scene. */
+  alike: NearGroup[];
   /** Of one name or number, somewhat alike, and not found by either of the above. */
   sameId: SameId[];
   /** Names or numbers of which some images are not alike. */
@@ -29,7 +31,7 @@ export interface FoundCopies {
 }
 
 /**
- * Two images of one name that differ in at most so many of 128 bits count as one. It is laxer than `COPY_DISTANCE`
+ * Two images of one name that differ in at most so many of 128 bits may be one. It is laxer than `ALIKE_DISTANCE`
  * because few pairs share a name: of unrelated photographs, one pair in 10,000 lies so close.
  */
 export const SAME_ID_DISTANCE = 42;
@@ -39,11 +41,10 @@ const MOST_OF_ONE_ID = 32;
 
 export function findCopies(images: readonly HashedImage[]): FoundCopies {
   const same = groupBy(images, ({ sha256 }) => sha256).map(({ members }) => members);
-  const near = findNearGroups(images.map(({ hash }) => hash)).filter(
-    ({ members }) => new Set(members.map((i) => images[i]!.sha256)).size > 1,
-  );
+  const near = findNearGroups(images.map(({ hash }) => hash));
+  const copies = near.copies.filter(({ members }) => new Set(members.map((i) => images[i]!.sha256)).size > 1);
   const groupOf = new Map<number, number>();
-  [...same, ...near.map(({ members }) => members)].forEach((members, group) => {
+  [...same, ...[...copies, ...near.alike].map(({ members }) => members)].forEach((members, group) => {
     for (const i of members) groupOf.set(i, group);
   });
   const sameId: SameId[] = [];
@@ -63,7 +64,7 @@ export function findCopies(images: readonly HashedImage[]): FoundCopies {
     const found = new Set(alike.flatMap(({ members }) => members));
     if (distinct.some((i) => !found.has(i))) sharedIds++;
   }
-  return { same, near, sameId, sharedIds };
+  return { same, copies, alike: near.alike, sameId, sharedIds };
 }
 
 /** The name without folder and ending, in lower case; the number inside an HDF5 file. */

@@ -63,7 +63,7 @@ export class Hdf5Images {
     const probes = Math.min(PROBES, this.count);
     for (let i = 0; i < probes; i++) {
       const index = Math.floor((i * this.count) / probes);
-      for (const value of this.#numbers.rows(index, index + 1) as Iterable<number>) {
+      for (const value of this.#numbers.rows(index, index + 1)) {
         if (value < least) least = value;
         if (value > most) most = value;
       }

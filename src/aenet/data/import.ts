@@ -62,8 +62,7 @@ export async function sortOutDamaged<T extends FoundImage>(
     workers,
     ({ absolutePath }) => journal.damageOf(absolutePath, inspect),
     onProgress,
-  );
-  await journal.flush();
+  ).finally(() => journal.flush());
   return {
     sound: images.filter((_, i) => damages[i] === null),
     damaged: damages.flatMap((error, i) => (error === null ? [] : [{ path: images[i]!.absolutePath, error }])),

@@ -174,7 +174,7 @@ function decodeUtf8(content: Uint8Array | string, file: string): string {
 
 /** The manifest's text; numbers are printed so that they parse back exactly. Raters' columns only where there are any. */
 export function formatManifest(rows: readonly ManifestRow[]): string {
-  const raters = Math.max(0, ...rows.map((row) => row.raters?.length ?? 0));
+  const raters = rows.reduce((most, row) => Math.max(most, row.raters?.length ?? 0), 0);
   if (raters > MAX_RATERS) throw new RangeError(`manifest: ${raters} raters, but at most ${MAX_RATERS} have a column`);
   const ratersHeader = Array.from({ length: raters }, (_, i) => `rater_${i + 1}`);
   const text = (value: string | number | null | undefined) =>
