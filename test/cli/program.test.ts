@@ -68,6 +68,10 @@ describe("wrong usage ends with 2 and names what is wrong", () => {
     [["train", "--resume", "y", "--lr", "1"], "--lr"],
     [["predict", "a.jpg"], "--checkpoint"],
     [["export", "--checkpoint", "c"], "--onnx"],
+    [["data", "import", "iea", "x", "--out", "y.csv"], "folder, csv, oasis, iae, ava, fi, artphoto"],
+    [["data", "import", "fi", "x", "--out", "y.csv", "--test-list", "z"], "--test-list: is for ava, not for fi"],
+    [["data", "import", "ava", "x", "--out", "y.csv", "--splits", "half"], "published, random"],
+    [["data", "check", "x.csv", "--set", "coco"], "iae, ava, fi, artphoto, none"],
     [["eval", "--checkpoint", "c", "--data", "d", "--split", "some"], "some"],
     [["doctor", "--adapter", "quantum"], "quantum"],
   ] as [string[], string][])("%j", async (args, named) => {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -146,6 +146,47 @@ describe("import csv", () => {
     await expect(importCsv(source, { out: join(folder, "y.csv") })).rejects.toThrow(message);
     await expect(importCsv(source, { out: join(folder, "y.csv"), group: "g" })).rejects.toThrow();
     expect(existsSync(join(folder, "y.csv"))).toBe(false);
+  });
+});
+
+describe("an import that was stopped", () => {
+  it("goes on: what was looked through and has not changed is not decoded again", async () => {
+    for (let i = 0; i < 12; i++) await write(folder, `stopped/awe/${i}.jpg`, image);
+    await write(folder, "stopped/awe/3.jpg", image.subarray(0, 200));
+    const out = join(folder, "stopped.csv");
+    const partial = join(folder, "stopped.import.partial.jsonl");
+    const stopped = importFolder(join(folder, "stopped"), {
+      out,
+      workers: 1,
+      onProgress(done) {
+        if (done === 8) throw new Error("stopped");
+      },
+    });
+    await expect(stopped).rejects.toThrow("stopped");
+    expect(existsSync(out)).toBe(false);
+    const lines = (await readFile(partial, "utf8")).trim().split("\n");
+    expect(lines.length).toBeGreaterThanOrEqual(8);
+    // As if the process had ended in the middle of a line.
+    await writeFile(partial, `${lines.slice(0, 8).join("\n")}\n{"path":"${folder}/stopp`);
+
+    // Two known files are spoilt without a trace: the journal's word holds. A third one has another time: it is read.
+    const known = lines.slice(0, 8).map((line) => JSON.parse(line) as { path: string; damage: string | null });
+    const sound = known.filter(({ damage }) => damage === null).map(({ path }) => path);
+    expect(known.length - sound.length).toBe(1);
+    for (const [i, path] of sound.slice(0, 3).entries()) {
+      const { atimeMs, mtimeMs, size } = await stat(path);
+      await writeFile(path, Buffer.alloc(size));
+      await utimes(path, atimeMs / 1000, i < 2 ? mtimeMs / 1000 : 1);
+    }
+    for (const path of sound.slice(0, 2)) {
+      const line = JSON.parse(lines.find((line) => line.includes(JSON.stringify(path)))!);
+      line.mtimeMs = (await stat(path)).mtimeMs; // utimes may round
+      await writeFile(partial, `${JSON.stringify(line)}\n`, { flag: "a" });
+    }
+    const { damaged } = await importFolder(join(folder, "stopped"), { out });
+    expect(damaged.map(({ path }) => path).sort()).toEqual([join(folder, "stopped/awe/3.jpg"), sound[2]!].sort());
+    expect((await readManifest(out)).samples.length).toBe(10);
+    expect(existsSync(partial)).toBe(false);
   });
 });
 
