@@ -166,9 +166,6 @@ describe("an import that was stopped", () => {
     expect(existsSync(out)).toBe(false);
     const lines = (await readFile(partial, "utf8")).trim().split("\n");
     expect(lines.length).toBeGreaterThanOrEqual(8);
-    // As if the process had ended in the middle of a line.
-    await writeFile(partial, `${lines.slice(0, 8).join("\n")}\n{"path":"${folder}/stopp`);
-
     // Two known files are spoilt without a trace: the journal's word holds. A third one has another time: it is read.
     const known = lines.slice(0, 8).map((line) => JSON.parse(line) as { path: string; damage: string | null });
     const sound = known.filter(({ damage }) => damage === null).map(({ path }) => path);
@@ -178,11 +175,14 @@ describe("an import that was stopped", () => {
       await writeFile(path, Buffer.alloc(size));
       await utimes(path, atimeMs / 1000, i < 2 ? mtimeMs / 1000 : 1);
     }
-    for (const path of sound.slice(0, 2)) {
-      const line = JSON.parse(lines.find((line) => line.includes(JSON.stringify(path)))!);
-      line.mtimeMs = (await stat(path)).mtimeMs; // utimes may round
-      await writeFile(partial, `${JSON.stringify(line)}\n`, { flag: "a" });
-    }
+    const entries = await Promise.all(
+      known.map(async (entry) => {
+        const isSpoilt = sound.slice(0, 2).includes(entry.path); // utimes may round
+        return JSON.stringify(isSpoilt ? { ...entry, mtimeMs: (await stat(entry.path)).mtimeMs } : entry);
+      }),
+    );
+    // As if the process had ended in the middle of a line.
+    await writeFile(partial, `${entries.join("\n")}\n{"path":"${folder}/stopp`);
     const { damaged } = await importFolder(join(folder, "stopped"), { out });
     expect(damaged.map(({ path }) => path).sort()).toEqual([join(folder, "stopped/awe/3.jpg"), sound[2]!].sort());
     expect((await readManifest(out)).samples.length).toBe(10);
