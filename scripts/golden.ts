@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { alignLeft } from "../src/aenet/cli/text.ts";
 import { openDevice, parseAdapterChoice } from "../src/node/index.ts";
 import { type Comparison, compare } from "../test/golden/fixture.ts";
+import { imagenetRuns } from "../test/golden/imagenet.ts";
 import { runs } from "../test/golden/runs.ts";
 
 const { values: flags } = parseArgs({
@@ -23,7 +24,7 @@ const device = await openDevice({ adapter: parseAdapterChoice(flags.adapter) });
 const digits = (value: number) => value.toExponential(1);
 const rows = [["fixture", "tensors", "ours", "PyTorch", "bound", "the worst of them"]];
 let beyond = 0;
-for (const { name: file, fixture, results } of runs) {
+for (const { name: file, fixture, results } of [...runs, ...imagenetRuns]) {
   const compared = compare(fixture, await results(device));
   beyond += compared.filter(({ error, bound }) => !(error <= bound)).length;
   const row = (what: string, { name, error, bound, reference }: Comparison) =>
