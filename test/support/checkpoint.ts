@@ -23,8 +23,8 @@ export function temporaryFolder(): string {
 /** Start values, but batch norms' tensors, biases and what joins the streams drawn at random too. */
 export function randomWeights(architecture: Architecture, seed = 0): Map<string, TensorData> {
   const values = createNetwork(architecture).parameters.initialValues(seed);
-  for (const [name, { data }] of values) {
-    const range = rangeOf(name);
+  for (const [name, { shape, data }] of values) {
+    const range = rangeOf(name, shape);
     if (!range) continue;
     const random = new Random(seed, "random weights", name);
     for (let i = 0; i < data.length; i++) data[i] = random.uniform(...range);
@@ -33,8 +33,9 @@ export function randomWeights(architecture: Architecture, seed = 0): Map<string,
 }
 
 /** Where a tensor's numbers lie; null for convolutions' weights, which are drawn anyhow. */
-function rangeOf(name: string): [number, number] | null {
-  if (/^head\..*weight$/.test(name)) return [-1, 1];
+function rangeOf(name: string, shape: readonly number[]): [number, number] | null {
+  // Logits of some units, so that probabilities differ and are not all 0 or 1.
+  if (/^head\..*weight$/.test(name)) return [-500 / shape[1]!, 500 / shape[1]!];
   if (/^(fusion|stitch)/.test(name)) return [-0.5, 1];
   if (/bias$|running_mean$/.test(name)) return [-0.2, 0.2];
   // Branches that add little to their residual keep a deep network's features in range.
