@@ -13,9 +13,8 @@ import type { ResizeMode } from "./preprocessing.ts";
  * @throws Error naming the file and what is wrong with it.
  */
 export async function readWeights(path: string): Promise<TensorFile> {
-  const bytes = await readFile(path);
   try {
-    return parseWeights(bytes);
+    return parseWeights(await readFile(path));
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
   }

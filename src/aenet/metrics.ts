@@ -31,6 +31,8 @@ export class MetricsSum {
   readonly #emoCounts: number[];
   #aes = { loss: 0, correct: 0, n: 0 };
   #emo = { loss: 0, correct: 0, n: 0 };
+  /** Whether the network has a head for each task. */
+  #hasBoth = false;
 
   constructor(lambda: number, classes: number) {
     this.#lambda = lambda;
@@ -38,6 +40,7 @@ export class MetricsSum {
   }
 
   add({ aesLogit, emoLogits, aes, emo }: SampleResult): void {
+    this.#hasBoth = aesLogit !== null && emoLogits !== null;
     if (aes !== null) this.#aesCounts[aes]!++;
     if (emo >= 0) this.#emoCounts[emo]!++;
     if (aes !== null && aesLogit !== null) {
@@ -63,7 +66,7 @@ export class MetricsSum {
       nEmo,
       lossAes,
       lossEmo,
-      loss: totalLoss(lossAes, lossEmo, this.#lambda),
+      loss: totalLoss(lossAes, lossEmo, this.#hasBoth ? this.#lambda : 1),
       accAes: share(this.#aes.correct, this.#aes.n),
       accEmo: share(this.#emo.correct, this.#emo.n),
       majorityAes: share(Math.max(...this.#aesCounts), nAes),
@@ -72,9 +75,9 @@ export class MetricsSum {
   }
 }
 
-/** L_a + λ·L_e; one alone is not weighted, as in training where a network has one task. */
+/** L_a + λ·L_e over what has labels, as in training; with one task λ is 1. */
 function totalLoss(aes: number | null, emo: number | null, lambda: number): number | null {
-  return aes !== null && emo !== null ? aes + lambda * emo : (aes ?? emo);
+  return aes === null && emo === null ? null : (aes ?? 0) + lambda * (emo ?? 0);
 }
 
 /** 1 / (1 + e^−x). */

@@ -173,7 +173,7 @@ export class Sgd {
       const decay = slice.decay ? weightDecay : 0;
       const overflows = w!.some((value, i) => {
         const v = Math.fround(momentum * m![i]! + g![i]! + decay * value);
-        return !Number.isFinite(Math.fround(value - rates[slice.group] * v));
+        return !Number.isFinite(Math.fround(value - Math.fround(rates[slice.group]) * v));
       });
       if (overflows) return slice.name;
     }

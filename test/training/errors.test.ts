@@ -124,6 +124,18 @@ describe("what does not fit the adapter", () => {
   });
 });
 
+it("classes that lack an emotion of the manifest are refused before a run's folder is made", async () => {
+  const folder = temporaryFolder();
+  for (const split of ["train", "val"] as const) {
+    const data = await writeDataSet(folder, { train: 2, [split]: 4 }, { sound: true });
+    const config = tinyConfig(data, { classes: split === "train" ? ["awe", "hope"] : ["awe", "anger", "hope"] });
+    const path = join(folder, "run");
+    const refused = await errorOf(train(config, { path, overwrite: false }, settings()));
+    expect(refused.message).toMatch(/emotion "\w+" is not among the classes awe, /);
+    expect(existsSync(path)).toBe(false);
+  }
+});
+
 describe("an error of the GPU", () => {
   it("in a dispatch is a GpuError with the operation's name, and frees what was allocated", async () => {
     const device = await openWith({});

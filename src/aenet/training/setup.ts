@@ -95,7 +95,12 @@ async function setUpWith(
   // A pack of a manifest computes what the manifest does.
   const sha256 = configSha256({ ...config, data: dataSet.name });
   const close = () => dataSet.close();
-  return { config, manifest, architecture, network, preprocessing, images, step, configSha256: sha256, locate, close };
+  const parts = { config, manifest, architecture, network, preprocessing, images };
+  const setup = { ...parts, step, configSha256: sha256, locate, close };
+  // What the loaders refuse (an emotion that is not among the classes) is refused here, before a folder is made.
+  trainLoader(setup, workers, () => {});
+  validationLoader(setup, workers, () => {});
+  return setup;
 }
 
 type LoaderParts = Pick<RunSetup, "config" | "manifest" | "architecture" | "images">;

@@ -10,7 +10,7 @@ import { interruptible } from "../interrupt.ts";
 import { formatSeconds, Progress, TimeLeft } from "../progress.ts";
 import type { Resolved } from "../settings.ts";
 import type { Terminal } from "../terminal.ts";
-import { alignLeft, bytes, formatJson, percent, shellWord, short } from "../text.ts";
+import { alignLeft, bytes, formatJson, percent, plural, shellWord, short } from "../text.ts";
 import { departures, fixedByResume, type TrainFlags, trainConfigOf, trainOptions } from "../train-options.ts";
 
 type Backend = Pick<typeof import("../../training/train.ts"), "train" | "resumeTraining" | "dryRun">;
@@ -166,8 +166,15 @@ export function formatResult(
   const checkpoint = shellWord(next.checkpoint);
   const manifest = next.data === null ? "MANIFEST" : shellWord(next.data);
   return alignLeft([
-    ["training", `${ends[reason]}: ${steps} steps, ${epochs} epochs`],
-    ...(skippedImages > 0 ? [["damaged", `${skippedImages} images were skipped`]] : []),
+    ["training", `${ends[reason]}: ${plural(steps, "step")}, ${plural(epochs, "epoch")}`],
+    ...(skippedImages > 0
+      ? [
+          [
+            "damaged",
+            `${plural(skippedImages, "image")} could not be read and ${skippedImages === 1 ? "was" : "were"} skipped`,
+          ],
+        ]
+      : []),
     ["run folder", out],
     ...(reason === "interrupted"
       ? [["to go on", resumed]]

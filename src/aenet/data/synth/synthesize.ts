@@ -95,7 +95,7 @@ export async function synthesize(
   if (!(Number.isInteger(count) && count >= 1)) throw new RangeError(`synth: count ${count} is not a positive integer`);
   const manifest = join(out, "manifest.csv");
   if (!options.overwrite && (await exists(manifest)))
-    throw new Error(`synth: ${manifest} exists; choose another folder or overwrite it`);
+    throw new Error(`--out ${out}: holds a manifest.csv; give another folder, or --overwrite to replace it`);
   await mkdir(join(out, "images"), { recursive: true });
 
   const report: SynthReport = {
