@@ -58,7 +58,7 @@ describe("a set", () => {
       expect(raters!.reduce<number>((sum, rating) => sum + rating!, 0) / 10).toBeCloseTo(aesScore!, 12);
       expect(aesLabel).toBe(aesScore! >= 5 ? "high" : "low");
     }
-    await expect(synthesize({ out: join(folder, "read"), count: 1, seed: 2 })).rejects.toThrow("exists");
+    await expect(synthesize({ out: join(folder, "read"), count: 1, seed: 2 })).rejects.toThrow("holds a manifest.csv");
   });
 });
 
