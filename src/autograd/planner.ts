@@ -48,8 +48,19 @@ export function planMemory(
   { reuse = true, bankLimit = Number.POSITIVE_INFINITY }: { reuse?: boolean; bankLimit?: number } = {},
 ): MemoryPlan {
   const lastUse = new Map<PlannedTensor, number>();
+  /** What a tensor may not share a bank with. Not only what its first writer reads: several dispatches may write it. */
+  const apart = new Map<PlannedTensor, Set<PlannedTensor>>();
   dispatches.forEach(({ reads, writes }, time) => {
-    for (const tensor of [...reads, ...writes]) lastUse.set(tensor, time);
+    for (const tensor of [...reads, ...writes]) {
+      lastUse.set(tensor, time);
+      if (!apart.has(tensor)) apart.set(tensor, new Set());
+    }
+    for (const written of writes) {
+      for (const read of reads) {
+        apart.get(written)!.add(read);
+        apart.get(read)!.add(written);
+      }
+    }
   });
 
   const places = new Map<PlannedTensor, Place>();
@@ -57,16 +68,15 @@ export function planMemory(
   /** Live stretches of each bank, ordered by offset. */
   const live: Interval[][] = [];
 
-  dispatches.forEach(({ reads, writes }, time) => {
+  dispatches.forEach(({ writes }, time) => {
     for (const bank of live) {
       for (let i = bank.length - 1; i >= 0; i--) if (bank[i]!.last < time) bank.splice(i, 1);
     }
-    const readBanks = new Set(reads.flatMap((tensor) => places.get(tensor)?.bank ?? []));
     for (const tensor of writes) {
       if (places.has(tensor)) continue;
       const size = align(tensor.byteLength);
       const last = outputs.has(tensor) || !reuse ? Number.POSITIVE_INFINITY : lastUse.get(tensor)!;
-      const place = choose(size, readBanks);
+      const place = choose(size, new Set([...apart.get(tensor)!].flatMap((other) => places.get(other)?.bank ?? [])));
       places.set(tensor, place);
       while (banks.length <= place.bank) {
         banks.push(0);
@@ -81,11 +91,11 @@ export function planMemory(
   });
   return { places, banks };
 
-  /** The gap that makes its bank grow least, then the tightest; banks that the dispatch reads are out. */
-  function choose(size: number, readBanks: ReadonlySet<number>): Place {
+  /** The gap that makes its bank grow least, then the tightest; some banks are out. */
+  function choose(size: number, excluded: ReadonlySet<number>): Place {
     let best: (Place & { growth: number; slack: number }) | null = null;
     for (let bank = 0; bank < live.length; bank++) {
-      if (readBanks.has(bank)) continue;
+      if (excluded.has(bank)) continue;
       let offset = 0;
       for (const { offset: start, size: taken } of [...live[bank]!, { offset: Number.POSITIVE_INFINITY, size: 0 }]) {
         const open = start === Number.POSITIVE_INFINITY;
@@ -98,7 +108,7 @@ export function planMemory(
         offset = Math.max(offset, start + taken);
       }
     }
-    // A new bank costs its whole size, but may be the only one that the dispatch does not read.
+    // A new bank costs its whole size, but may be the only one that is not out.
     if (!best) return { bank: live.length, offset: 0 };
     return { bank: best.bank, offset: best.offset };
   }

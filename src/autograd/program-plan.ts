@@ -103,6 +103,22 @@ export function planProgram(
   const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
   const inputStorages = new Set(inputs.map((t) => t.storage));
   const isPlanned = (storage: Storage) => !storage.persistent && !inputStorages.has(storage);
+  const written = new Set<Storage>();
+  for (const { kernel, bindings, operation } of recorded) {
+    for (const name of Object.keys(kernel.inputs)) {
+      const { storage, name: tensor, shape } = bindings[name]!;
+      if (isPlanned(storage) && !written.has(storage)) {
+        throw new Error(`${operation}: ${tensor} [${shape}] is read before anything writes it, and is no input`);
+      }
+    }
+    for (const name of Object.keys(kernel.outputs)) {
+      const { storage, name: tensor, shape } = bindings[name]!;
+      if (Object.keys(kernel.inputs).some((input) => bindings[input]!.storage === storage)) {
+        throw new Error(`${operation}: ${tensor} [${shape}] is read and written by one dispatch, in two bindings`);
+      }
+      written.add(storage);
+    }
+  }
   const planned = dispatches.map(({ kernel, bindings }) => {
     const storages = (names: object): PlannedTensor[] =>
       Object.keys(names)
