@@ -14,7 +14,8 @@ export interface ResNetOptions {
 /** Channels of a block's output for each of its planes. */
 const expansion = 4;
 
-class Bottleneck {
+/** conv1 1×1, conv2 3×3 with the stride, conv3 1×1, and a shortcut, which is projected where the shapes differ. */
+export class Bottleneck {
   readonly conv1: Conv2d;
   readonly bn1: BatchNorm2d;
   readonly conv2: Conv2d;

@@ -31,13 +31,13 @@ describe("centralDifferences", () => {
     const before = Float64Array.from(weight.data);
     const { gradient, kinks } = centralDifferences(f, weight);
     expect(relativeError(gradient, exact)).toBeLessThan(1e-8);
-    expect(kinks).toBe(0);
+    expect(kinks).toEqual([]);
     expect(weight.data).toEqual(before);
   });
 
-  it("counts what was taken across a kink", () => {
+  it("tells what was taken across a kink", () => {
     const sum = ({ data }: NdArray): number => data.reduce((total, value) => total + Math.max(value, 0), 0);
-    expect(centralDifferences(sum, ndarray([3], [1, 0, -1])).kinks).toBe(1);
+    expect(centralDifferences(sum, ndarray([3], [1, 0, -1])).kinks).toEqual([1]);
   });
 });
 

@@ -10,6 +10,7 @@ import { synthCommand } from "./commands/data-synth.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { exportCommand } from "./commands/export.ts";
+import { gradcheckCommand } from "./commands/gradcheck.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { trainCommand } from "./commands/train.ts";
 import { codeOfError, describeError, type ExitCode, exitCodes } from "./errors.ts";
@@ -25,7 +26,7 @@ export interface Commands {
 }
 
 const allCommands: Commands = {
-  top: [trainCommand(), evalCommand(), predictCommand(), exportCommand(), doctorCommand()],
+  top: [trainCommand(), evalCommand(), predictCommand(), exportCommand(), gradcheckCommand(), doctorCommand()],
   data: [importCommand(), synthCommand(), checkCommand(), packCommand()],
   bench: [benchStepCommand()],
 };

@@ -47,9 +47,9 @@ export interface OpCase {
 }
 
 /** The inputs of a case: float64 copies of exactly the numbers that the GPU is given. */
-export function drawInputs(opCase: OpCase): Values {
+export function drawInputs(opCase: OpCase, seed = 0): Values {
   const draw = ([name, { shape, fill, dtype = "f32" }]: [string, InputSpec]): [string, NdArray] => {
-    const random = new Random(0, opCase.name, name);
+    const random = new Random(seed, opCase.name, name);
     const values = Float64Array.from({ length: sizeOf(shape) }, (_, index) => fill(random, index));
     return [name, ndarray(shape, dtype === "f32" ? Float32Array.from(values) : values)];
   };

@@ -29,3 +29,17 @@ export function concatStreams(v: NdArray, streams: readonly number[]): NdArray {
   }
   return y;
 }
+
+/** Vectors v [1, N, C], one of each stream, side by side → [N, C · their number]. */
+export function joinVectors(vectors: readonly NdArray[]): NdArray {
+  const [, batch, channels] = vectors[0].shape;
+  const stacked = ndarray([vectors.length, batch, channels]);
+  vectors.forEach((v, g) => {
+    expectShape("joinVectors", `vector ${g}`, v.shape, [1, batch, channels]);
+    stacked.data.set(v.data, g * v.data.length);
+  });
+  return concatStreams(
+    stacked,
+    vectors.map((_, g) => g),
+  );
+}

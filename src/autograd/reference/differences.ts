@@ -18,14 +18,14 @@ interface Slope {
  * ∂f/∂x for every element: (f(x + step) − f(x − step)) / 2 step.
  *
  * @param f a scalar function; x is changed in place between its calls and restored
- * @returns the derivatives, and how many of them were taken across a kink (a ReLU's zero, a tie in a max pool) and so
- * mean nothing
+ * @returns the derivatives, and the indices of those that were taken across a kink (a ReLU's zero, a tie in a max pool)
+ * and so mean nothing
  */
 export function centralDifferences(
   f: (x: NdArray) => number,
   x: NdArray,
   step = 1e-6,
-): { gradient: Float64Array; kinks: number } {
+): { gradient: Float64Array; kinks: number[] } {
   const at = f(x);
   const slopes = Array.from(x.data, (value, i): Slope => {
     // The step taken is the one that survives rounding.
@@ -44,7 +44,7 @@ export function centralDifferences(
   const largest = slopes.reduce((maximum, { central }) => Math.max(maximum, Math.abs(central)), 0);
   return {
     gradient: Float64Array.from(slopes, ({ central }) => central),
-    kinks: slopes.filter((slope) => isKink(slope, largest)).length,
+    kinks: slopes.flatMap((slope, i) => (isKink(slope, largest) ? [i] : [])),
   };
 }
 

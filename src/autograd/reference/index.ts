@@ -14,3 +14,4 @@ export * from "./pool.ts";
 export * from "./preprocess.ts";
 export * from "./sgd.ts";
 export * from "./stitch.ts";
+export * from "./trace.ts";

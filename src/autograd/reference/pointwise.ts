@@ -1,4 +1,4 @@
-import { expectShape, map, type NdArray } from "./ndarray.ts";
+import { expectShape, map, type NdArray, ndarray } from "./ndarray.ts";
 
 /** y = max(x, 0) */
 export function relu(x: NdArray): NdArray {
@@ -17,4 +17,20 @@ export function addScaled(a: NdArray, b: NdArray, lambda: number): NdArray {
     a,
     map(b, (value) => lambda * value),
   );
+}
+
+/** Σ weight · x over the terms, each x [..., C] of one shape, each weight one number [1] or one a channel [C]. */
+export function weightedSum(terms: readonly { weight: NdArray; x: NdArray }[]): NdArray {
+  const y = ndarray(terms[0].x.shape);
+  for (const { weight, x } of terms) {
+    expectShape("weightedSum", "x", x.shape, y.shape);
+    const columns = weight.data.length;
+    for (let i = 0; i < y.data.length; i++) y.data[i] += weight.data[i % columns] * x.data[i];
+  }
+  return y;
+}
+
+/** One number of x, by its index in row-major order → [1]. */
+export function elementOf(x: NdArray, index: number): NdArray {
+  return ndarray([1], [x.data[index]]);
 }

@@ -1,6 +1,6 @@
 import { outLength } from "./conv.ts";
 import { type Fusion, fuse } from "./fusion.ts";
-import { type NdArray, ndarray } from "./ndarray.ts";
+import { type NdArray, ndarray, sizeOf } from "./ndarray.ts";
 
 export interface MaxPoolOptions {
   kernelSize: number;
@@ -12,12 +12,25 @@ export interface MaxPoolOptions {
 
 /** The largest value of each window of x [G, N, H, W, C] → [G, N, Ho, Wo, C]; outside the image is −∞. */
 export function maxPool2d(x: NdArray, options: MaxPoolOptions): NdArray {
-  const { kernelSize, stride, padding, fusion } = options;
+  const { fusion } = options;
+  const { shape, places } = maxPoolPlaces(x, options);
+  const y = ndarray(
+    shape,
+    Float64Array.from(places, (place) => x.data[place]),
+  );
+  return fusion ? fuse(y, fusion) : y;
+}
+
+/** Where in x the largest value of each window lies: of equal ones the first in row-major order. */
+export function maxPoolPlaces(
+  x: NdArray,
+  { kernelSize, stride, padding }: Omit<MaxPoolOptions, "fusion">,
+): { shape: number[]; places: Int32Array } {
   const [streams, batch, height, width, channels] = x.shape;
   const outHeight = outLength(height, kernelSize, stride, padding);
   const outWidth = outLength(width, kernelSize, stride, padding);
-  const y = ndarray([streams, batch, outHeight, outWidth, channels]);
-  y.data.fill(-Infinity);
+  const shape = [streams, batch, outHeight, outWidth, channels];
+  const places = new Int32Array(sizeOf(shape)).fill(-1);
   let to = 0;
   for (let image = 0; image < streams * batch; image++) {
     for (let i = 0; i < outHeight; i++) {
@@ -27,13 +40,16 @@ export function maxPool2d(x: NdArray, options: MaxPoolOptions): NdArray {
           for (let column = j * stride - padding; column < j * stride - padding + kernelSize; column++) {
             if (column < 0 || column >= width) continue;
             const from = ((image * height + row) * width + column) * channels;
-            for (let c = 0; c < channels; c++) y.data[to + c] = Math.max(y.data[to + c], x.data[from + c]);
+            for (let c = 0; c < channels; c++) {
+              const best = places[to + c];
+              if (best < 0 || x.data[from + c] > x.data[best]) places[to + c] = from + c;
+            }
           }
         }
       }
     }
   }
-  return fusion ? fuse(y, fusion) : y;
+  return { shape, places };
 }
 
 /** The mean over space of x [G, N, H, W, C] → [G, N, C]. */
