@@ -78,6 +78,16 @@ describe("a run that was stopped and resumed", () => {
     expect(timelessMetrics(path)).toEqual(timelessMetrics(straight.get(3)!));
   });
 
+  it("may stop after every step, with another number of workers each time", async () => {
+    const path = await run(tinyConfig(data, { checkpointEvery: 3, maxSteps: 1 }), 3);
+    for (let step = 2; step <= 10; step++) {
+      const result = await resumeTraining(path, { maxSteps: step }, settings({ workers: 1 + (step % 3) }));
+      expect(result).toMatchObject({ steps: step, reason: "done" });
+    }
+    expect(differingOutcomes(path, straight.get(3)!)).toEqual([]);
+    expect(timelessMetrics(path)).toEqual(timelessMetrics(straight.get(3)!));
+  });
+
   it("goes on after an interruption, at once and later", async () => {
     const config = tinyConfig(data, { checkpointEvery: 3, maxSteps: 10 });
     const path = newRun();

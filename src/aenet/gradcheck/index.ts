@@ -18,6 +18,8 @@ export interface CheckedCase {
   readonly faults: readonly string[];
   /** Why the case has a tolerance of its own. */
   readonly reason?: string;
+  /** How often a network's images were drawn anew, because float32 might take another side of a kink with them. */
+  readonly imagesRedrawn?: number;
 }
 
 export interface CheckSettings {
@@ -83,5 +85,12 @@ export async function checkNetwork(
   const measurements = await checkSubject(device, subject, options);
   const { arch } = architecture;
   const name = `${arch}, ${subject.parameters.count} parameters in ${measurements.length - 1} tensors`;
-  return { of: arch, name, passed: measurements.every(isWithin), measurements, faults: [] };
+  return {
+    of: arch,
+    name,
+    passed: measurements.every(isWithin),
+    measurements,
+    faults: [],
+    imagesRedrawn: subject.redrawn,
+  };
 }

@@ -1,9 +1,9 @@
 /** A whole network with its losses, as one thing whose gradients are checked. */
 import { addScaled, binaryCrossEntropyWithLogits, softmaxCrossEntropy } from "../../autograd/index.ts";
-import { ndarray } from "../../autograd/reference/index.ts";
+import { map, ndarray, Trace } from "../../autograd/reference/index.ts";
 import { drawNormal, drawValues } from "../../nn/gradcheck/layers.ts";
 import { tensorOf } from "../../nn/gradcheck/reference.ts";
-import type { Subject } from "../../nn/gradcheck/subject.ts";
+import { inReferenceLayout, type Subject } from "../../nn/gradcheck/subject.ts";
 import { Random } from "../../random.ts";
 import type { Network } from "../model.ts";
 import { referenceLogits } from "./reference.ts";
@@ -17,13 +17,49 @@ export interface NetworkSubjectOptions {
   readonly training?: boolean;
 }
 
+/** Images are moved by so much to see whether float32's rounding could switch a ReLU or a max pool. */
+const nearness = 3e-6;
+/** Most images drawn; a network of millions of ReLUs has some near its switch whatever the images. */
+const mostDraws = 20;
+
 /**
  * L = L_a + λ·L_e of noise images with drawn labels; where there are two samples or more, the last lacks its aesthetics
- * label, and where there are three or more, the last but one its emotion.
+ * label and the last but one its emotion. Images are drawn anew while a ReLU or a max pool stands too near its switch;
+ * `redrawn` counts how often.
  */
-export function networkSubject(
+export function networkSubject(network: Network, options: NetworkSubjectOptions): Subject & { redrawn: number } {
+  for (let draw = 0; ; draw++) {
+    const subject = drawSubject(network, options, draw);
+    if (draw === mostDraws || !isNearSwitch(subject)) return { ...subject, redrawn: draw };
+  }
+}
+
+/**
+ * Whether some ReLU or max pool stands so near its switch that float32 may take the other side than float64, which no
+ * gradient of a function with kinks survives.
+ */
+function isNearSwitch(subject: Subject): boolean {
+  const { parameters, values, inputs, training } = subject;
+  const tensors = inReferenceLayout(parameters, values);
+  for (const [name, input] of Object.entries(inputs)) tensors.set(name, input.values);
+  const trace = new Trace((operations) => subject.reference({ operations, tensors, training }));
+  const { image } = inputs;
+  return [0, 1, 2].some((trial) => {
+    const noise = drawNormal(image!.values.shape, trial, "nearness").data;
+    return [nearness, -nearness].some((distance) => {
+      tensors.set(
+        "image",
+        map(image!.values, (value, i) => value + distance * noise[i]!),
+      );
+      return trace.again().switched;
+    });
+  });
+}
+
+function drawSubject(
   network: Network,
   { batchSize, imageSize, lambda, seed, training = true }: NetworkSubjectOptions,
+  draw: number,
 ): Subject {
   const { architecture, parameters } = network;
   const random = new Random(seed, "gradcheck", "labels");
@@ -44,7 +80,7 @@ export function networkSubject(
       }),
     ),
     inputs: {
-      image: { values: drawNormal([1, batchSize, imageSize, imageSize, 3], seed, "image") },
+      image: { values: drawNormal([1, batchSize, imageSize, imageSize, 3], seed, `image ${draw}`) },
       aesLabels: { values: ndarray([batchSize], aes) },
       aesCount: { values: counted(aes) },
       emoLabels: { values: ndarray([batchSize], emo), dtype: "i32" },

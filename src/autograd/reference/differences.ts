@@ -120,12 +120,21 @@ export function relativeError(values: ArrayLike<number>, reference: ArrayLike<nu
 
 /**
  * An estimate of a gradient's relative error from its slopes along random directions, without every element's
- * difference: √(Σ (⟨gradient, d⟩ − slope)²) / √(Σ slope²), where both sums estimate squared norms.
+ * difference: √(mean (⟨gradient, d⟩ − slope)²) / ‖gradient‖₂, whose numerator estimates ‖gradient − reference‖₂. The
+ * gradient's own length, known exactly, stands for the reference's, which few slopes would estimate badly. ∞ where
+ * the gradient is zero, or not finite, and the slopes are something else.
  */
 export function directionalError(
   gradient: ArrayLike<number>,
   { directions, slopes }: Pick<DirectionalDifferences, "directions" | "slopes">,
 ): number {
-  const projected = directions.map((direction) => direction.reduce((sum, sign, i) => sum + sign * gradient[i], 0));
-  return relativeError(projected, slopes);
+  let [difference, norm] = [0, 0];
+  directions.forEach((direction, d) => {
+    const projected = direction.reduce((sum, sign, i) => sum + sign * gradient[i], 0);
+    difference = Math.hypot(difference, projected - slopes[d]);
+  });
+  for (let i = 0; i < gradient.length; i++) norm = Math.hypot(norm, gradient[i]);
+  if (difference === 0) return 0;
+  const error = difference / Math.sqrt(directions.length) / norm;
+  return Number.isFinite(error) ? error : Number.POSITIVE_INFINITY;
 }

@@ -58,7 +58,12 @@ const networkOptions: Options<NetworkFlags> = {
   detachShared: { kind: boolean, default: false, help: "the fusion layers give the shared stream no gradient", group },
   classes: { kind: classNames, default: ["awe", "anger", "fear"], help: "the emotions", group },
   imageSize: { kind: integer(1), default: 32, help: "side of the images", group },
-  batchSize: { kind: integer(1), default: 4, help: "images", group },
+  batchSize: {
+    kind: integer(1),
+    default: 8,
+    help: "images; batch norm of fewer is too ill-conditioned for float32",
+    group,
+  },
   lambda: { kind: number(), default: 0.25, help: "weight of the emotion loss", group },
   directions: { kind: integer(1), default: 8, help: "random directions for each tensor", group },
 };
@@ -183,13 +188,13 @@ export function formatGradcheck(adapter: string, checked: readonly CheckedCase[]
     ["error", "‖x − r‖ / ‖r‖ by tensor; r: float64 central differences, of elements or along random signs"],
   ];
   const table = alignLeft([
-    ["error", "tolerance", "tensor", "against", "of"],
+    ["error", "tolerance", "tensor", "against", ...(checked.length > 1 ? ["of"] : [])],
     ...worst.map((measurement) => [
       scientific(measurement.error),
       scientific(measurement.tolerance),
       measurement.tensor,
       describeMethod(measurement),
-      measurement.found.name,
+      ...(checked.length > 1 ? [measurement.found.name] : []),
     ]),
   ]);
   const failures = checked.flatMap(({ name, measurements, faults }) => [
@@ -204,10 +209,13 @@ export function formatGradcheck(adapter: string, checked: readonly CheckedCase[]
       .filter(({ method, kinks, count }) => method === "elements" && kinks > count / 10)
       .map(({ tensor, kinks }) => `FAILED  ${name}: ${tensor} has ${kinks} elements at a kink\n`),
   ]);
-  const kinks = [redrawn > 0 && `${redrawn} directions redrawn`, left > 0 && `${left} elements left out`].filter(
-    Boolean,
-  );
-  const atKinks = `${kinks.join(" and ") || "no direction redrawn"} at a kink`;
+  const images = checked.reduce((sum, { imagesRedrawn = 0 }) => sum + imagesRedrawn, 0);
+  const kinks = [
+    images > 0 && `images ${images} times redrawn`,
+    redrawn > 0 && `${redrawn} directions redrawn`,
+    left > 0 && `${left} elements left out`,
+  ].filter(Boolean);
+  const atKinks = `${kinks.join(", ") || "nothing redrawn"} at a kink`;
   const summary =
     `${gradients.length} gradients of ${checked.length === 1 ? checked[0]!.name : `${checked.length} cases`}, ` +
     `${atKinks}: ${failures.length === 0 ? "all within their tolerance" : `${failures.length} FAILED`}\n`;
