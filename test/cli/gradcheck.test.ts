@@ -63,8 +63,9 @@ describe("aenet gradcheck", () => {
     for (const name of ["y", "a.conv1.weight", "e.layer4.0.bn3.bias", "fusion.0.alpha_s", "head.emo.weight"])
       expect(tensors).toContain(name);
     expect(tensors).toHaveLength(1 + 3 * 51 + 4 + 4);
-    for (const flag of ["--depth 1,1,1,1", "--base-channels 4", "--image-size 32", "--lambda 0.25", "--seed 0"])
-      expect((await run([...small, "--directions", "1"])).out).toContain(flag);
+    const { out: text } = await run([...small, "--directions", "1"]);
+    const flags = ["--depth 1,1,1,1", "--base-channels 4", "--base-width 64", "--image-size 32", "--lambda 0.25"];
+    for (const flag of [...flags, "--seed 0"]) expect(text).toContain(flag);
   });
 
   it("ends with 1 where a kernel gives a wrong gradient, and says which", async () => {

@@ -138,7 +138,14 @@ export function gradcheckCommand(load: () => Promise<Backend> = backend): Comman
         const passed = checked.every((found) => found.passed);
         const settings = { seed, tolerance, ...(architecture && { ...networkSettings(values), ...architecture }) };
         if (values.json) terminal.out(formatJson({ adapter, ...settings, passed, cases: checked }));
-        else terminal.out(formatGradcheck(adapter, checked, describeSettings(values)));
+        else
+          terminal.out(
+            formatGradcheck(
+              adapter,
+              checked,
+              describeSettings({ ...values, ...(architecture && { baseWidth: architecture.baseWidth }) }),
+            ),
+          );
         return passed ? exitCodes.done : exitCodes.failed;
       } finally {
         progress.clear();
