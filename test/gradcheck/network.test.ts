@@ -35,7 +35,7 @@ describe("a network's loss and the gradient of every tensor", () => {
     ["aenet, detached", createArchitecture("aenet", classes, { ...trunk, detachShared: true })],
     [
       "aenet, deeper, odd",
-      createArchitecture("aenet", classes, { depth: [2, 1, 1, 2], baseChannels: 3, fusionPoints: [1, 4] }),
+      createArchitecture("aenet", classes, { depth: [1, 2, 1, 1], baseChannels: 3, fusionPoints: [1, 4] }),
     ],
   ];
   it.each(variants)("%s, training", async (_, architecture) => {
