@@ -3,7 +3,7 @@
  * run it and at its best. `npm ci` in bench/peers installs the JavaScript ones; PyTorch is the system's python3-torch
  * with python3-torchvision, or what AENET_PYTHON names. Who is missing or fails is listed with the reason.
  *
- *   npm run bench:peers -- [PEER…] [--adapter auto|gpu|lavapipe|swiftshader] [--task TEXT] [--seconds N]
+ *   npm run bench:peers -- [PEER…] [--adapter auto|gpu|lavapipe|swiftshader] [--task TEXT] [--seconds N]     (--task memory: no times)
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -214,7 +214,7 @@ for (const task of tasks.filter(({ name }) => name.includes(flags.task))) {
   );
   process.stdout.write(format(results[task.name] as Result[]));
 }
-if (flags.task === "" && (wanted.length === 0 || wanted.includes("PyTorch"))) {
+if ("memory".includes(flags.task) && (wanted.length === 0 || wanted.includes("PyTorch"))) {
   results.memory = await compareMemory(kind);
 }
 const output = new URL("../results/", folder);
