@@ -19,7 +19,7 @@ import {
   storeFusionSums,
 } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, type Kernel, unroll } from "./kernel.ts";
-import { eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
+import { countRows, eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
 
 /**
  * Mean and (biased) variance of each block of rows. Values are taken relative to the block's first row, so that a large
@@ -34,6 +34,7 @@ const statisticsKernel = defineKernel({
   wgsl: forThread(`
     let shift = x[streamBase + channel];
     let blockShift = x[first];
+    ${countRows}
     let factor = 1.0 / f32(count);
     let step = params.channels4;
     var sum = vec4f();
@@ -92,7 +93,7 @@ fn run(group: u32, lane: u32) {
     var variance = vec4f();
     for (var b = 0u; b < params.blocks; b++) {
       let at = 2u * (stream * params.threads + b * params.channels4 + channel);
-      let added = f32(min(params.rowsPerThread, params.rows - b * params.rowsPerThread));
+      let added = f32(min(params.blockStep, params.rows - b * params.blockStep));
       let share = added / (n + added);
       let delta = partials[at] - offset;
       offset += delta * share;
@@ -223,14 +224,12 @@ function applyKernel(epilogue: Epilogue): Kernel {
       wgsl: fusion
         ? forThread(
             `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
-${eachRow(() => `${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${storeFused}`)}`,
+${eachRow(`${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${storeFused}`)}`,
             { allStreams: true },
           )
         : forThread(`${loadChannel("", "(params.firstStream + stream)")}
-${eachRow(
-  () => `${activation(epilogue, "", "i")}
-      y[i] = f;`,
-)}`),
+${eachRow(`${activation(epilogue, "", "i")}
+      y[i] = f;`)}`),
     }),
   );
 }
@@ -373,11 +372,9 @@ function inputGradientKernel(epilogue: Epilogue): Kernel {
       wgsl: forThread(`${loadChannel("", "(params.firstStream + stream)")}
     let meanDz = dBias[c] * params.batchShare;
     let meanDzX = dWeight[c] * params.batchShare;
-${eachRow(
-  () => `
+${eachRow(`
         ${again ? `${activation(epilogue, "", "i")} let d_ = select(vec4f(), dy[i], f > vec4f());` : `let d_ = ${stored ? "dz" : "dy"}[i];`}
-        dx[i] = scale * (d_ - meanDz - ${centred("", "i")} * invStd * meanDzX);`,
-)}`),
+        dx[i] = scale * (d_ - meanDz - ${centred("", "i")} * invStd * meanDzX);`)}`),
     }),
   );
 }

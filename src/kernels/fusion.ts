@@ -68,12 +68,10 @@ const fuseForwardKernel = defineKernel({
   params: { ...rowParams, ...fusionParams },
   wgsl: forThread(
     `${loadFusionWeights}
-${eachRow(
-  () => `
+${eachRow(`
       let f0 = f[i];
       let f1 = f[params.streamSize + i];
-      let f2 = f[2u * params.streamSize + i];${storeFused}`,
-)}`,
+      let f2 = f[2u * params.streamSize + i];${storeFused}`)}`,
     { allStreams: true },
   ),
 });

@@ -77,12 +77,10 @@ const maxPoolKernel = defineKernel({
   outputs: { y: "vec4f", places: "u32" },
   params: { ...rowParams, ...poolParams },
   wgsl: `${windowMaximum}${forThread(
-    eachRow(
-      (q) => `
-      let maximum = windowMaximum(stream, firstRow + ${q}u, channel);
+    eachRow(`
+      let maximum = windowMaximum(stream, row, channel);
       y[i] = maximum.value;
-      places[i] = maximum.places;`,
-    ),
+      places[i] = maximum.places;`),
   )}`,
 });
 
@@ -93,18 +91,16 @@ const maxPoolFusionKernel = defineKernel({
   params: { ...rowParams, ...poolParams, ...fusionParams },
   wgsl: `${windowMaximum}${forThread(
     `${loadFusionWeights}
-${eachRow(
-  (q) => `
+${eachRow(`
       ${unroll(
         3,
         (g) => `
-      let maximum${g} = windowMaximum(${g}u, firstRow + ${q}u, channel);
+      let maximum${g} = windowMaximum(${g}u, row, channel);
       let f${g} = maximum${g}.value;
       places[${g}u * params.streamSize + i] = maximum${g}.places;
       f[${g}u * params.streamSize + i] = f${g};`,
       )}
-      ${storeFused}`,
-)}`,
+      ${storeFused}`)}`,
     { allStreams: true },
   )}`,
 });
@@ -157,7 +153,7 @@ fn gather(stream: u32, row: u32, channel: u32) -> vec4f {
   }
   return sum;
 }
-${forThread(eachRow((q) => `dx[i] = gather(stream, firstRow + ${q}u, channel);`))}`,
+${forThread(eachRow(`dx[i] = gather(stream, row, channel);`))}`,
 });
 
 /** dx: each pixel gathers the gradients of the windows whose maximum it was. */

@@ -18,13 +18,11 @@ const stitchForwardKernel = defineKernel({
     // A row of W in each vec4f, the other half of which is padding.
     let toA = weight[0];
     let toE = weight[1];
-${eachRow(
-  () => `
+${eachRow(`
       let a = x[i];
       let e = x[params.streamSize + i];
       y[i] = toA.x * a + toA.y * e;
-      y[params.streamSize + i] = toE.x * a + toE.y * e;`,
-)}`,
+      y[params.streamSize + i] = toE.x * a + toE.y * e;`)}`,
     { allStreams: true },
   ),
 });
