@@ -131,7 +131,7 @@ export class Device {
 
   /** The pipeline of a kernel, compiled once for each device. */
   compile(kernel: Kernel): Promise<CompiledKernel> {
-    const source = moduleSource(kernel);
+    const source = moduleSource(kernel, { integerDivision: this.platform.kind === "swiftshader" });
     let compiled = this.#pipelines.get(source);
     if (!compiled) {
       compiled = this.#compile(kernel, source);

@@ -146,8 +146,14 @@ fn divide(a: u32, b: u32) -> u32 {
   return select(select(q, q + 1u, rest >= i32(b)), q - 1u, rest < 0);
 }`;
 
-/** The whole WGSL module of a kernel. */
-export function moduleSource(kernel: Kernel): string {
+/** The same by the adapter's own division, to the same bits. */
+const integerDivide = /* wgsl */ `
+fn divide(a: u32, b: u32) -> u32 {
+  return a / b;
+}`;
+
+/** The whole WGSL module of a kernel. `integerDivision` where the adapter's own is the faster one. */
+export function moduleSource(kernel: Kernel, { integerDivision = false }: { integerDivision?: boolean } = {}): string {
   const fields = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
   const bindings = bindingsOf(kernel).map(
     ({ name, type, access }, i) => `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${type}>;`,
@@ -161,7 +167,7 @@ ${fields.join("\n")}
 }
 @group(0) @binding(0) var<uniform> params: Params;
 ${bindings.join("\n")}
-${divide}
+${integerDivision ? integerDivide : divide}
 ${kernel.wgsl}
 @compute @workgroup_size(${kernel.workgroupSize})
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(${lane}) lane: u32) {
