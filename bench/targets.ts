@@ -1,6 +1,6 @@
 /**
  * What is aimed at (the best that is thought possible on a software driver with two cores), and below what the smoke
- * test of CI fails: a third to a half of what was reached, so that only a real loss of speed is one. All are ratios.
+ * test of CI fails: half or less of what was reached, so that only a real loss of speed is one. All are ratios.
  */
 
 export interface Target {
@@ -9,7 +9,7 @@ export interface Target {
 }
 
 /** Convolutions of ResNet50 in a replayed training step: operations against the f32 peak. */
-export const convolutionTarget: Target = { target: 0.36, floor: 0.12 };
+export const convolutionTarget: Target = { target: 0.36, floor: 0.08 };
 
 /** Of the same on SwiftShader, against its own peak. */
 export const swiftShaderConvolutionTarget: Target = { target: 0.2, floor: 0.04 };
