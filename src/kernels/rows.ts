@@ -2,8 +2,7 @@
  * The work of kernels that treat a tensor [streams, rows, channels] row by row: an invocation owns four channels (one
  * vec4f) of some rows, so that it finds its channel with one division and keeps the channel's constants in registers.
  * Neighbours own neighbouring channels. Maps take rows far apart, so that each of their loads runs through memory in
- * order; sums take rows that follow each other, so that one load does. (Measured on lavapipe: either the other way is
- * slower, maps by a fifth to a half.)
+ * order; sums take rows that follow each other, so that one load does. (On lavapipe either is slower the other way.)
  */
 import { divideUp, unroll } from "./kernel.ts";
 
