@@ -1,5 +1,6 @@
 /** From recorded dispatches to dispatches that fit the adapter, and the memory that they need; nothing is allocated. */
 import { type Device, GpuError } from "../kernels/device.ts";
+import { mergeDispatches } from "./merge.ts";
 import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
 import type { RecordedDispatch } from "./tape.ts";
 import type { Storage, Tensor } from "./tensor.ts";
@@ -12,6 +13,8 @@ export interface ProgramOptions {
   readonly reuse?: boolean;
   /** Fill all planned memory with NaN before every run: whatever is read without having been written shows. */
   readonly poison?: boolean;
+  /** Let kernels take over what follows them, and leave out what nothing reads: see mergeDispatches. Default true. */
+  readonly merge?: boolean;
   /**
    * How often each output may be under way to the host at once without another buffer for it: room for that many is made
    * at the start. Default 0: room is made when it is needed, and kept.
@@ -95,11 +98,12 @@ export interface ProgramPlan {
 /** @throws GpuError if a tensor does not fit the adapter. */
 export function planProgram(
   device: Device,
-  recorded: readonly RecordedDispatch[],
+  asRecorded: readonly RecordedDispatch[],
   inputs: readonly Tensor[],
   outputs: readonly Tensor[],
-  { reuse = true }: ProgramOptions,
+  { reuse = true, merge = true }: ProgramOptions,
 ): ProgramPlan {
+  const recorded = merge ? mergeDispatches(asRecorded, [...inputs, ...outputs]) : asRecorded;
   const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
   const inputStorages = new Set(inputs.map((t) => t.storage));
   const isPlanned = (storage: Storage) => !storage.persistent && !inputStorages.has(storage);

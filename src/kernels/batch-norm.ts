@@ -8,6 +8,7 @@
  *
  * x, y [streams, rows, channels], m = rows; the sums run over the rows of a stream.
  */
+import type { Epilogue, EpilogueCall } from "./epilogue.ts";
 import {
   declareFusionSums,
   type FusionOptions,
@@ -168,7 +169,7 @@ export function batchNormPartials(shape: RowShape): number {
 }
 
 /** What follows the normalisation in the same pass. */
-export interface Epilogue {
+export interface NormEpilogue {
   readonly residual: boolean;
   readonly relu: boolean;
   readonly fusion: FusionOptions | null;
@@ -177,7 +178,7 @@ export interface Epilogue {
 const cache = new Map<string, Kernel>();
 
 /** The variant of a kernel for an epilogue, made once. */
-function variant(name: string, { residual, relu, fusion }: Epilogue, make: (name: string) => Kernel): Kernel {
+function variant(name: string, { residual, relu, fusion }: NormEpilogue, make: (name: string) => Kernel): Kernel {
   const full = `${name}${residual ? "_residual" : ""}${relu ? "_relu" : ""}${fusion ? "_fusion" : ""}`;
   let kernel = cache.get(full);
   if (!kernel) {
@@ -201,14 +202,14 @@ const loadChannel = (g: string, stream: string) => `
 const centred = (g: string, i: string) => `((x[${i}] - shift${g}) - offset${g})`;
 
 /** Declares f<g>, the activation at index i of stream g. */
-const activation = ({ residual, relu }: Epilogue, g: string, i: string) => {
+const activation = ({ residual, relu }: NormEpilogue, g: string, i: string) => {
   const z = `${centred(g, i)} * scale${g} + bias${g}${residual ? ` + residual[${i}]` : ""}`;
   return `let f${g} = ${relu ? `max(${z}, vec4f())` : z};`;
 };
 
 const at = (g: number) => (g === 0 ? "i" : `${g}u * params.streamSize + i`);
 
-function applyKernel(epilogue: Epilogue): Kernel {
+function applyKernel(epilogue: NormEpilogue): Kernel {
   const { residual, fusion } = epilogue;
   return variant("batch_norm", epilogue, (name) =>
     defineKernel({
@@ -253,21 +254,69 @@ function bind<T>(kernel: Kernel, tensors: Record<string, T | undefined>): Record
 }
 
 /** Tensors of activations can be sliced by stream, unless a fusion needs all streams at once. */
-function slices(kernel: Kernel, { streams }: RowShape, { fusion }: Epilogue) {
+function slices(kernel: Kernel, { streams }: RowShape, { fusion }: NormEpilogue) {
   const activations = ["x", "y", "dy", "dz", "dx", "residual"];
   const names = [...Object.keys(kernel.inputs), ...Object.keys(kernel.outputs)];
   return fusion ? {} : { streams: { count: streams, bindings: names.filter((name) => activations.includes(name)) } };
 }
 
-const fusionValues = ({ fusion }: Epilogue) => (fusion ? fusionParamValues(fusion) : {});
+const fusionValues = ({ fusion }: NormEpilogue) => (fusion ? fusionParamValues(fusion) : {});
 
 /** y from x and its statistics. */
-export function batchNormForward<T>(shape: RowShape, epilogue: Epilogue, t: NormTensors<T> & { y: T }): Dispatch<T> {
+export function batchNormForward<T>(
+  shape: RowShape,
+  epilogue: NormEpilogue,
+  t: NormTensors<T> & { y: T },
+): Dispatch<T> {
   const kernel = applyKernel(epilogue);
   const { params, groupsPerStream } = planMap(shape);
   const workgroups = groupsPerStream * (epilogue.fusion ? 1 : shape.streams);
   const all = { ...params, ...fusionValues(epilogue) };
   return dispatch(kernel, bind(kernel, { ...t }), all, workgroups, slices(kernel, shape, epilogue));
+}
+
+/** The norm with running statistics as the epilogue of what computes x, to the same bits as `batchNormForward`. */
+export const runningEpilogue = ({ residual }: Pick<NormEpilogue, "residual">): Epilogue => ({
+  name: residual ? "_norm_residual" : "_norm",
+  inputs: {
+    runningMean: "vec4f",
+    runningVar: "vec4f",
+    normWeight: "vec4f",
+    normBias: "vec4f",
+    ...(residual && { residual: "vec4f" }),
+  },
+  params: { eps: "f32", relu: "u32" },
+  alongOutput: residual ? ["residual"] : [],
+  channel: (stream, channel, channels4) => `
+    let c = ${stream} * ${channels4} + ${channel};
+    let mean = runningMean[c];
+    let scale = 1.0 / sqrt(runningVar[c] + params.eps) * normWeight[c];
+    let bias = normBias[c];`,
+  store: (y, i, value) => `
+    let z = (${value} - mean) * scale + bias${residual ? ` + residual[${i}]` : ""};
+    ${y}[${i}] = select(z, max(z, vec4f()), params.relu == 1u);`,
+});
+
+/** Evaluation's forward: the statistics, then y, which the product that computes x can take over (unless it is fused). */
+export function batchNormRunning<T>(
+  shape: RowShape,
+  epilogue: NormEpilogue,
+  eps: number,
+  t: NormTensors<T> & { runningMean: T; runningVar: T; weight: T; bias: T; y: T },
+): Dispatch<T>[] {
+  const { runningMean, runningVar, weight, bias, statistics, x, y, residual } = t;
+  const forward = batchNormForward(shape, epilogue, t);
+  const asEpilogue: EpilogueCall<T> = {
+    epilogue: runningEpilogue(epilogue),
+    x,
+    y,
+    bindings: { runningMean, runningVar, normWeight: weight, normBias: bias, ...(residual && { residual }) },
+    params: { eps, relu: epilogue.relu ? 1 : 0 },
+  };
+  return [
+    runningStatistics(shape, eps, { runningMean, runningVar, weight, bias, statistics }),
+    epilogue.fusion ? forward : { ...forward, asEpilogue },
+  ];
 }
 
 /**
@@ -276,7 +325,7 @@ export function batchNormForward<T>(shape: RowShape, epilogue: Epilogue, t: Norm
  * in the same words as in the forward pass; with one it is the sign of the output y that is kept anyway. At a fusion
  * the unfused activations are computed again: y holds only what came out of the fusion.
  */
-function sumsKernel(epilogue: Epilogue): Kernel {
+function sumsKernel(epilogue: NormEpilogue): Kernel {
   const { residual, relu, fusion } = epilogue;
   const storesDz = residual || fusion !== null;
   const addSums = (g: string, i: string) => `
@@ -354,7 +403,7 @@ fn run(group: u32, lane: u32) {
 });
 
 /** Second pass: dx, from dz where the first pass stored it, else from dy and the mask computed again. */
-function inputGradientKernel(epilogue: Epilogue): Kernel {
+function inputGradientKernel(epilogue: NormEpilogue): Kernel {
   const stored = epilogue.residual || epilogue.fusion !== null;
   const again = !stored && epilogue.relu;
   return variant("batch_norm_backward_input", { residual: stored, relu: again, fusion: null }, (name) =>
@@ -391,7 +440,7 @@ export interface NormGradients<T> extends NormTensors<T> {
 }
 
 /** dBias, dWeight and what the epilogue needs: dz (the residual's gradient), the partial sums of the fusion weights. */
-export function batchNormBackwardSums<T>(shape: RowShape, epilogue: Epilogue, t: NormGradients<T>): Dispatch<T>[] {
+export function batchNormBackwardSums<T>(shape: RowShape, epilogue: NormEpilogue, t: NormGradients<T>): Dispatch<T>[] {
   const kernel = sumsKernel(epilogue);
   const { params, groupsPerStream } = planSum(shape);
   const workgroups = groupsPerStream * (epilogue.fusion ? 1 : shape.streams);
@@ -406,7 +455,7 @@ export function batchNormBackwardSums<T>(shape: RowShape, epilogue: Epilogue, t:
 /** dx; `training` says whether the statistics were the batch's own. */
 export function batchNormBackwardInput<T>(
   shape: RowShape,
-  epilogue: Epilogue,
+  epilogue: NormEpilogue,
   training: boolean,
   t: NormGradients<T> & { dx: T },
 ): Dispatch<T> {

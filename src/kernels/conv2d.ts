@@ -9,6 +9,7 @@
  */
 
 import { elementwise } from "./elementwise.ts";
+import { type Epilogue, type EpilogueCall, epilogueStreams, noEpilogue } from "./epilogue.ts";
 import { type GemmTile, gemm, gridOf } from "./gemm/core.ts";
 import type { GemmProblem } from "./gemm/problem.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
@@ -73,11 +74,11 @@ export function conv2dOperations(s: Conv2dShape): number {
 }
 
 /** Rows are output pixels, k runs over taps and input channels, columns are output channels. */
-const forward: GemmProblem = {
-  name: "conv2d_forward",
-  inputs: { x: "vec4f", weight: "vec4f" },
+const forward = (epilogue: Epilogue): GemmProblem => ({
+  name: `conv2d_forward${epilogue.name}`,
+  inputs: { x: "vec4f", weight: "vec4f", ...epilogue.inputs },
   outputs: { y: "vec4f" },
-  params: shapeParams,
+  params: { ...shapeParams, ...epilogue.params },
   aVector: "k",
   begin: /* wgsl */ `
   let xBase = slice * params.xStream;
@@ -111,16 +112,19 @@ const forward: GemmProblem = {
   loadA: (i, k) => `select(vec4f(), x[offset${i} + ${k}], inside${i})`,
   loadB: (name, j, k) =>
     unroll(4, (v) => `let ${name}${v} = weight[w + (${k} * 4u + ${v}u) * params.cOut4 + column${j}];`),
-  store: (row, column, value) => `y[yBase + ${row} * params.cOut4 + ${column}] = ${value};`,
-};
+  column: (column) => epilogue.channel("(params.firstStream + slice)", column, "params.cOut4"),
+  store: (row, column, value) => `
+    let i = yBase + ${row} * params.cOut4 + ${column};
+    ${epilogue.store("y", "i", value)}`,
+});
 
 /**
  * The same product for few input channels (the first convolution has one vec4f): k runs along a whole row of the
  * kernel, whose taps lie side by side in x and in the weight, so that the loop is long enough to pay for its set-up.
  */
-const forwardNarrow: GemmProblem = {
-  ...forward,
-  name: "conv2d_forward_narrow",
+const forwardNarrow = (epilogue: Epilogue): GemmProblem => ({
+  ...forward(epilogue),
+  name: `conv2d_forward_narrow${epilogue.name}`,
   kLimit: "params.kw * params.cIn4",
   loop: (body, step, rows) => /* wgsl */ `
   let rowLength = params.wIn * params.cIn4;
@@ -142,7 +146,7 @@ const forwardNarrow: GemmProblem = {
     const inside = `inRows${i} && first${i} + ${k} < rowLength`;
     return `select(vec4f(), x[select(0u, offset${i} + ${k}, ${inside})], ${inside})`;
   },
-};
+});
 
 /** Below this many vec4f of input channels a row of the kernel is taken at once. */
 const narrowChannels = 4;
@@ -276,18 +280,41 @@ const weightGradient: GemmProblem = {
   store: (row, column, value) => `dWeight[wBase + ${row} * params.cOut4 + ${column}] = ${value};`,
 };
 
-/** The products of a convolution. */
-export const gemmProblems: readonly GemmProblem[] = [forward, forwardNarrow, inputGradient, weightGradient];
+/** The products of a convolution; the forward ones end with an epilogue. */
+export const gemmProblems = (epilogue: Epilogue = noEpilogue): readonly GemmProblem[] => [
+  forward(epilogue),
+  forwardNarrow(epilogue),
+  inputGradient,
+  weightGradient,
+];
 
-/** y = x ⋆ weight. */
-export function conv2dForward<T>(tile: GemmTile, s: Conv2dShape, t: { x: T; weight: T; y: T }): Dispatch<T> {
+/** y = x ⋆ weight, or what an epilogue makes of it. */
+export function conv2dForward<T>(
+  tile: GemmTile,
+  s: Conv2dShape,
+  t: { x: T; weight: T; y: T },
+  end?: EpilogueCall<T>,
+): Dispatch<T> {
   const rows = s.batch * s.outHeight * s.outWidth;
   const grid = gridOf(tile, rows, s.outChannels / 4);
+  const { epilogue = noEpilogue, bindings = {}, params = {} } = end ?? {};
   const problem = s.kernelWidth > 1 && s.inChannels / 4 < narrowChannels ? forwardNarrow : forward;
-  return dispatch(gemm(problem, tile), t, { ...grid.params, ...paramsOf(s) }, grid.tiles * s.streams, {
-    operations: conv2dOperations(s),
-    streams: { count: s.streams, bindings: s.sharedInput ? ["y"] : ["x", "y"], parameters: ["weight"] },
-  });
+  const sliced = epilogueStreams(epilogue);
+  return dispatch(
+    gemm(problem(epilogue), tile),
+    { ...t, ...bindings },
+    { ...grid.params, ...paramsOf(s), ...params },
+    grid.tiles * s.streams,
+    {
+      operations: conv2dOperations(s),
+      streams: {
+        count: s.streams,
+        bindings: [...(s.sharedInput ? ["y"] : ["x", "y"]), ...sliced.bindings],
+        parameters: ["weight", ...sliced.parameters],
+      },
+      ...(!end && { withEpilogue: (call: EpilogueCall<T>) => conv2dForward(tile, s, { ...t, y: call.y }, call) }),
+    },
+  );
 }
 
 /** dx, for every stream: where the streams share one image, its gradient is the sum over them. */

@@ -3,6 +3,8 @@
  * the parameters all follow from that one description, so host and shader cannot disagree.
  */
 
+import type { EpilogueCall } from "./epilogue.ts";
+
 /** Element type of a storage binding, as WGSL's array<…> sees it. */
 export type ElementType = "vec4f" | "f32" | "u32" | "i32" | "atomic<u32>";
 export type ParamType = "u32" | "i32" | "f32";
@@ -73,6 +75,10 @@ export interface Dispatch<T> {
    * may be either, all alike; where there are any, firstStream is for them alone.
    */
   readonly streams?: Streams;
+  /** This dispatch as the epilogue of the one that wrote its input, where it maps that elementwise. */
+  readonly asEpilogue?: EpilogueCall<T>;
+  /** This dispatch with an epilogue in its store, where its kernel can take one. */
+  readonly withEpilogue?: (call: EpilogueCall<T>) => Dispatch<T>;
 }
 
 export function dispatch<T, B extends string, P extends string>(
@@ -80,11 +86,13 @@ export function dispatch<T, B extends string, P extends string>(
   bindings: { readonly [K in NoInfer<B>]: T },
   params: { readonly [K in NoInfer<P>]: number },
   workgroups: number,
-  more: { operations?: number; bytes?: number; streams?: Streams<NoInfer<B>> } = {},
+  more: { operations?: number; bytes?: number; streams?: Streams<NoInfer<B>> } & Pick<
+    Dispatch<T>,
+    "asEpilogue" | "withEpilogue"
+  > = {},
 ): Dispatch<T> {
-  const { operations = 0, bytes, streams } = more;
-  const sizes = { workgroups, operations, ...(bytes !== undefined && { bytes }) };
-  const plain = { kernel: kernel as Kernel, bindings, params, ...sizes };
+  const { operations = 0, streams, ...rest } = more;
+  const plain = { kernel: kernel as Kernel, bindings, params, workgroups, operations, ...rest };
   return streams && streams.count > 1 ? { ...plain, streams } : plain;
 }
 

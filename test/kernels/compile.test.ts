@@ -4,7 +4,9 @@ import { createArchitecture } from "../../src/aenet/architecture.ts";
 import { createNetwork } from "../../src/aenet/model.ts";
 import { defaultPreprocessing } from "../../src/aenet/preprocessing.ts";
 import { TrainingStep } from "../../src/aenet/training/step.ts";
+import { runningEpilogue } from "../../src/kernels/batch-norm.ts";
 import { gemmProblems } from "../../src/kernels/conv2d.ts";
+import { noEpilogue } from "../../src/kernels/epilogue.ts";
 import { gemm } from "../../src/kernels/gemm/core.ts";
 import { tileTable } from "../../src/kernels/gemm/tiles.ts";
 import { openNullDevice } from "../../src/node/index.ts";
@@ -12,7 +14,9 @@ import { openNullDevice } from "../../src/node/index.ts";
 const device = await openNullDevice();
 
 describe("every matrix product compiles with every tile", () => {
-  for (const problem of gemmProblems) {
+  const epilogues = [noEpilogue, ...[false, true].map((residual) => runningEpilogue({ residual }))];
+  const problems = new Map(epilogues.flatMap(gemmProblems).map((problem) => [problem.name, problem]));
+  for (const problem of problems.values()) {
     it.each(tileTable.map((tile) => [JSON.stringify(tile), tile] as const))(`${problem.name} %s`, async (_, tile) => {
       await expect(device.compile(gemm(problem, tile))).resolves.toBeDefined();
     });

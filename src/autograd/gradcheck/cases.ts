@@ -129,6 +129,54 @@ const convCases: OpCase[] = [
   convCase({ kernel: 7, stride: 2, padding: 3, x: [1, 1, 40, 40, 3], out: 64, streams: 3 }, large),
 ];
 
+/** A convolution with evaluation's batch norm, which it takes over: nothing here asks for a gradient. */
+function convNormCase(conv: Conv, { relu = false, residual = false }: Pick<Norm, "relu" | "residual">): OpCase {
+  const { op, name, inputs, record, reference: product } = convCase({ ...conv, imageNeedsGrad: false });
+  const { streams = conv.x[0], out, stride = 1, padding = 0 } = conv;
+  const byChannel = [streams, out];
+  const affine = <T>({ normWeight, bias, runningMean, runningVar }: Record<string, T>) => ({
+    ...{ weight: normWeight, bias, runningMean, runningVar },
+  });
+  const [, kh, kw] = inputs.weight.shape;
+  const along = (size: number, kernel: number) => Math.floor((size + 2 * padding - kernel) / stride) + 1;
+  const shape = [streams, conv.x[1], along(conv.x[2], kh), along(conv.x[3], kw), out];
+  const fixed = (spec: InputSpec): InputSpec => ({ ...spec, needsGrad: false });
+  return {
+    op,
+    name: `${name}, normalised${residual ? ", residual" : ""}${relu ? ", ReLU" : ""}`,
+    training: false,
+    inputs: {
+      x: inputs.x,
+      weight: fixed(inputs.weight),
+      normWeight: fixed({ shape: byChannel, fill: normal }),
+      bias: fixed({ shape: byChannel, fill: normal }),
+      runningMean: fixed({ shape: byChannel, fill: normal }),
+      runningVar: fixed({ shape: byChannel, fill: uniform(0.5, 2) }),
+      ...(residual && { residual: fixed({ shape, fill: normal }) }),
+    },
+    record: (t) => batchNorm(record(t), affine(t), { relu, ...(residual && { residual: t.residual }) }),
+    reference: (a, at) =>
+      reference.batchNorm(product(a, at), affine(a), {
+        training: false,
+        relu,
+        residual: residual ? a.residual : undefined,
+      }),
+  };
+}
+
+const convNormCases: OpCase[] = [
+  convNormCase({ x: [1, 1, 1, 1, 1], out: 1 }, {}),
+  convNormCase({ x: [3, 2, 4, 3, 7], out: 6 }, { relu: true }),
+  convNormCase({ x: [3, 2, 4, 3, 7], out: 6 }, { relu: true, residual: true }),
+  convNormCase({ stride: 2, x: [2, 3, 9, 9, 65], out: 66 }, {}),
+  convNormCase({ x: [1, 4, 9, 9, 40], out: 136 }, { residual: true }),
+  convNormCase({ kernel: 3, padding: 1, x: [1, 2, 5, 4, 7], out: 6 }, { relu: true }),
+  convNormCase({ kernel: 3, padding: 1, x: [3, 1, 7, 7, 33], out: 37 }, { relu: true, residual: true }),
+  convNormCase({ kernel: 3, padding: 1, x: [1, 2, 14, 14, 64], out: 64 }, { relu: true }),
+  convNormCase({ kernel: 3, stride: 2, padding: 1, x: [2, 1, 5, 5, 4], out: 4 }, { relu: true }),
+  convNormCase({ kernel: 7, stride: 2, padding: 3, x: [1, 1, 40, 40, 3], out: 64, streams: 3 }, { relu: true }),
+];
+
 // batchNorm, fuse ---------------------------------------------------------------------------------------------------
 
 type Granularity = "scalar" | "channel";
@@ -887,6 +935,7 @@ const severalCases: OpCase[] = [
 
 export const cases: readonly OpCase[] = [
   ...convCases,
+  ...convNormCases,
   ...normCases,
   ...fuseCases,
   ...stitchCases,

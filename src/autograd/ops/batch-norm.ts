@@ -3,9 +3,9 @@ import {
   batchNormBackwardSums,
   batchNormForward,
   batchNormPartials,
+  batchNormRunning,
   batchStatistics,
-  type Epilogue,
-  runningStatistics,
+  type NormEpilogue,
   statisticsRows,
 } from "../../kernels/batch-norm.ts";
 import type { RowShape } from "../../kernels/rows.ts";
@@ -45,7 +45,7 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
   const shape = rowShape("batchNorm", x);
   check(tape, x, norm, residual, fusion);
   const { weight, bias } = norm;
-  const epilogue: Epilogue = {
+  const epilogue: NormEpilogue = {
     residual: residual !== undefined,
     relu,
     fusion: fusion ? fusionOptions(x, fusion) : null,
@@ -59,17 +59,20 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
     inputs,
     x.shape,
     (y) => {
+      const tensors = { x, statistics, residual, fusion: fusion?.weights, y };
+      const { runningMean, runningVar } = norm;
       if (tape.training) {
-        const { runningMean, runningVar } = norm;
         const batch = (t: Tensor) => (t instanceof RunningStatistic ? t.batch : tape.empty("batch statistic", t.shape));
         const [batchMean, batchVar] = [batch(runningMean), batch(runningVar)];
         const partials = tape.empty("statistics of blocks", partialsShape);
-        tape.push(...batchStatistics(shape, eps, { x, weight, bias, partials, statistics, batchMean, batchVar }));
+        tape.push(
+          ...batchStatistics(shape, eps, { x, weight, bias, partials, statistics, batchMean, batchVar }),
+          batchNormForward(shape, epilogue, tensors),
+        );
       } else {
-        const { runningMean, runningVar } = norm;
-        tape.push(runningStatistics(shape, eps, { runningMean, runningVar, weight, bias, statistics }));
+        const running = { runningMean, runningVar, weight, bias };
+        tape.push(...batchNormRunning(shape, epilogue, eps, { ...tensors, ...running }));
       }
-      tape.push(batchNormForward(shape, epilogue, { x, statistics, residual, fusion: fusion?.weights, y }));
     },
     (dy) => {
       const stored = residual || fusion;

@@ -33,6 +33,8 @@ export interface GemmProblem {
   readonly loadA: (i: string, k: string, v: number) => string;
   /** Four vec4f of B, one for each k of a group of four, declared as `<name>0` to `<name>3`. */
   readonly loadB: (name: string, j: string, k: string) => string;
+  /** Declarations for the stores of a column. */
+  readonly column?: (column: string) => string;
   /** Stores `value` (vec4f) at (row, column); both are in range. */
   readonly store: (row: string, column: string, value: string) => string;
 }

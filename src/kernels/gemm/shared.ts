@@ -109,6 +109,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
     (j) => `{
     let column = columnTile * ${columns / 4}u + ${j * lanesAcross}u + laneX;
     if (column < params.columns) {
+${problem.column?.("column") ?? ""}
 ${unroll(rowsPerLane, (i) => `    { let row = rowTile * ${rows}u + laneY * ${rowsPerLane}u + ${i}u; if (row < params.rows) { ${problem.store("row", "column", `c${i}_${j}`)} } }`)}
     }
   }`,

@@ -69,6 +69,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
   ${unroll(
     columnVectors,
     (j) => `if (columnIndex${j} < params.columns) {
+${problem.column?.(`column${j}`) ?? ""}
 ${unroll(rows, (i) => `  { let row = rowTile * ${rows}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, `c${i}_${j}`)} } }`)}
   }`,
   )}

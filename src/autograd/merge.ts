@@ -1,0 +1,59 @@
+/**
+ * Merges recorded dispatches: what maps a tensor elementwise becomes the epilogue of the kernel that writes it, where
+ * nobody else reads that tensor, which then never comes to memory; and what nobody reads any more is not computed. So
+ * it is what a program needs that decides: the same batch norm of an evaluation is merged into its convolution when the
+ * network is only run, and is not where a gradient reads the convolution's output.
+ */
+import type { RecordedDispatch } from "./tape.ts";
+import type { Storage, Tensor } from "./tensor.ts";
+
+const storagesOf = (dispatch: RecordedDispatch, names: object): Storage[] =>
+  Object.keys(names).map((name) => dispatch.bindings[name]!.storage);
+const readsOf = (dispatch: RecordedDispatch) => storagesOf(dispatch, dispatch.kernel.inputs);
+const writesOf = (dispatch: RecordedDispatch) => storagesOf(dispatch, dispatch.kernel.outputs);
+
+/** The dispatches that leave the same in `results` and in persistent storage. Pure. */
+export function mergeDispatches(
+  recorded: readonly RecordedDispatch[],
+  results: readonly Tensor[],
+): readonly RecordedDispatch[] {
+  const kept = new Set(results.map(({ storage }) => storage));
+  return withoutUnread(withEpilogues(recorded, kept), kept);
+}
+
+function withEpilogues(recorded: readonly RecordedDispatch[], kept: ReadonlySet<Storage>): RecordedDispatch[] {
+  const readers = new Map<Storage, number>();
+  const writers = new Map<Storage, number[]>();
+  for (const [time, dispatch] of recorded.entries()) {
+    for (const storage of readsOf(dispatch)) readers.set(storage, (readers.get(storage) ?? 0) + 1);
+    for (const storage of writesOf(dispatch)) writers.set(storage, [...(writers.get(storage) ?? []), time]);
+  }
+  const merged: (RecordedDispatch | null)[] = [...recorded];
+  for (const [time, { asEpilogue, operation }] of recorded.entries()) {
+    if (!asEpilogue) continue;
+    const { storage } = asEpilogue.x;
+    const [writer, ...others] = writers.get(storage) ?? [];
+    const product = writer === undefined ? null : merged[writer];
+    if (!product?.withEpilogue || others.length > 0 || writer! > time) continue;
+    if (storage.persistent || kept.has(storage) || readers.get(storage) !== 1) continue;
+    // The product moves to where its epilogue stands; nothing between may change what it reads.
+    const changed = readsOf(product).some((read) => writers.get(read)?.some((at) => at > writer! && at < time));
+    if (changed) continue;
+    merged[writer!] = null;
+    merged[time] = { ...product.withEpilogue(asEpilogue), operation: `${product.operation}, ${operation}` };
+  }
+  return merged.filter((dispatch) => dispatch !== null);
+}
+
+/** Without what writes only planned tensors that nothing reads after it. */
+function withoutUnread(dispatches: readonly RecordedDispatch[], kept: ReadonlySet<Storage>): RecordedDispatch[] {
+  const needed = new Set(kept);
+  return dispatches
+    .toReversed()
+    .filter((dispatch) => {
+      const isNeeded = writesOf(dispatch).some((storage) => storage.persistent || needed.has(storage));
+      if (isNeeded) for (const storage of readsOf(dispatch)) needed.add(storage);
+      return isNeeded;
+    })
+    .reverse();
+}

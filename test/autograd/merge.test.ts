@@ -1,0 +1,134 @@
+import { describe, expect, it } from "vitest";
+import { createArchitecture } from "../../src/aenet/architecture.ts";
+import { createNetwork } from "../../src/aenet/model.ts";
+import { batchNorm, conv2d, type ProgramOptions, relu, Tape, Tensor } from "../../src/autograd/index.ts";
+import { mergeDispatches } from "../../src/autograd/merge.ts";
+import { Random } from "../../src/random.ts";
+import { randomWeights } from "../support/checkpoint.ts";
+import { testDevice } from "../support/device.ts";
+
+/** A convolution and the batch norm behind it, without gradients. */
+async function convNorm({ training = false, residual = false } = {}) {
+  const tape = new Tape(await testDevice(), { training });
+  const x = tape.input("x", [1, 2, 3, 3, 4]);
+  const weight = tape.input("weight", [1, 1, 1, 4, 8], { layout: "weight" });
+  const [gamma, beta, mean, variance] = ["gamma", "beta", "mean", "variance"].map((name) => tape.input(name, [1, 8]));
+  const product = conv2d(x, weight);
+  const norm = { weight: gamma!, bias: beta!, runningMean: mean!, runningVar: variance! };
+  const y = batchNorm(product, norm, { relu: true, ...(residual && { residual: product }) });
+  return { tape, product, y };
+}
+
+const kernelsOf = (tape: Tape, outputs: Tensor[]) =>
+  mergeDispatches(tape.dispatches, [...tape.inputs, ...outputs]).map(({ kernel }) =>
+    kernel.name.replace(/_(subgroup|shared)_.*/, ""),
+  );
+
+describe("merging", () => {
+  it("makes evaluation's batch norm the epilogue of its convolution, and leaves its statistics out", async () => {
+    const { tape, y } = await convNorm();
+    expect(kernelsOf(tape, [y])).toEqual(["conv2d_forward_norm"]);
+  });
+
+  const unmerged = ["conv2d_forward", "batch_norm_running_statistics", "batch_norm_relu"];
+
+  it("leaves a convolution alone whose output is wanted", async () => {
+    const { tape, product, y } = await convNorm();
+    expect(kernelsOf(tape, [y, product])).toEqual(unmerged);
+  });
+
+  it("leaves a convolution alone whose output is read elsewhere, before or after", async () => {
+    const { tape, product, y } = await convNorm();
+    const again = relu(product);
+    expect(kernelsOf(tape, [y, again])).toEqual([...unmerged, "relu_forward"]);
+    const { tape: twice, y: sum } = await convNorm({ residual: true });
+    expect(kernelsOf(twice, [sum])).toEqual([...unmerged.slice(0, 2), "batch_norm_residual_relu"]);
+  });
+
+  it("leaves a convolution alone whose output a gradient reads", async () => {
+    const tape = new Tape(await testDevice());
+    const x = tape.input("x", [1, 2, 3, 3, 4], { needsGrad: true });
+    const weight = tape.input("weight", [1, 1, 1, 4, 8], { layout: "weight", needsGrad: true });
+    const of = (name: string) => tape.input(name, [1, 8], { needsGrad: true });
+    const norm = { weight: of("gamma"), bias: of("beta"), runningMean: of("mean"), runningVar: of("variance") };
+    const y = batchNorm(conv2d(x, weight), norm);
+    tape.backward(y, tape.input("dy", y.shape));
+    expect(kernelsOf(tape, [y, tape.gradient(weight)!]).slice(0, 3)).toEqual([
+      "conv2d_forward",
+      "batch_norm_running_statistics",
+      "batch_norm",
+    ]);
+  });
+
+  it("leaves training's batch norm alone", async () => {
+    const { tape, y } = await convNorm({ training: true });
+    expect(kernelsOf(tape, [y])).toContain("batch_norm_statistics");
+    expect(kernelsOf(tape, [y])).toContain("conv2d_forward");
+  });
+
+  it("leaves out what nobody reads, and nothing that persists", async () => {
+    const tape = new Tape(await testDevice());
+    const x = tape.input("x", [1, 1, 1, 4]);
+    const y = relu(x);
+    relu(y);
+    expect(kernelsOf(tape, [y])).toEqual(["relu_forward"]);
+    expect(kernelsOf(tape, [])).toEqual([]);
+    const state = new Tensor({ name: "state", shape: x.shape, persistent: true });
+    const [{ kernel, params, workgroups, operations }] = tape.dispatches as [(typeof tape.dispatches)[0]];
+    tape.push({ kernel, params, workgroups, operations, bindings: { x: y, y: state } });
+    expect(kernelsOf(tape, [])).toEqual(["relu_forward", "relu_forward"]);
+  });
+});
+
+const small = { depth: [1, 2, 1, 1], baseChannels: 6 };
+
+describe("networks in evaluation", () => {
+  it.each([
+    ["aenet", {}],
+    ["aenet", { detachShared: true, fusionGranularity: "channel" }],
+    ["aenet-fl", {}],
+    ["csnet", {}],
+    ["ssnet", {}],
+    ["resnet50-aes", {}],
+    ["resnet50-emo", {}],
+    ["wrn-aes", {}],
+    ["wrn-emo", {}],
+  ] as const)("give the same logits with every batch norm merged that no fusion follows: %s %j", async (arch, more) => {
+    const device = await testDevice();
+    const architecture = createArchitecture(arch, ["a", "b", "c"], { ...small, ...more });
+    const network = createNetwork(architecture);
+    const tape = new Tape(device, { training: false });
+    const image = tape.input("image", [1, 2, 33, 33, 3]);
+    const { aes, emo } = network.forward(image);
+    const logits = [aes, emo].filter((t) => t !== null);
+    await network.parameters.allocate(device, { training: false });
+    network.parameters.write(randomWeights(architecture));
+    const random = new Random(0, "image");
+    const pixels = Float32Array.from({ length: image.size }, () => random.normal());
+    const run = async (options: ProgramOptions) => {
+      const program = await tape.compile(logits, options);
+      program.write(image, pixels);
+      program.run();
+      const values = await Promise.all(logits.map((t) => program.read(t)));
+      const kernels = program.commands.map(({ kernel }) => kernel);
+      program.destroy();
+      return { values: values.flatMap((v) => [...v]), kernels };
+    };
+    try {
+      const merged = await run({});
+      const apart = await run({ merge: false });
+      const scale = Math.max(...apart.values.map(Math.abs));
+      expect(scale).toBeGreaterThan(0.01);
+      for (const [i, value] of merged.values.entries()) {
+        expect(Math.abs(value - apart.values[i]!)).toBeLessThan(1e-6 * scale);
+      }
+      const norms = (kernels: string[]) => kernels.filter((name) => name.startsWith("batch_norm")).length;
+      const fusions = arch === "aenet" ? 4 : 0;
+      expect(norms(apart.kernels)).toBe(2 * (1 + 3 * 5 + 4));
+      expect(norms(merged.kernels)).toBe(2 * fusions);
+      expect((await run({ reuse: false, poison: true })).values).toEqual(merged.values);
+    } finally {
+      network.parameters.destroy();
+    }
+  });
+});
