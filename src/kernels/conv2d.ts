@@ -12,6 +12,7 @@ import { elementwise } from "./elementwise.ts";
 import { type Epilogue, type EpilogueCall, epilogueStreams, noEpilogue } from "./epilogue.ts";
 import { type GemmTile, gemm, gridOf } from "./gemm/core.ts";
 import type { GemmProblem } from "./gemm/problem.ts";
+import type { Product } from "./gemm/product.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
 
 /** Sizes of a convolution; `inChannels` and `outChannels` are the padded counts. */
@@ -288,6 +289,46 @@ export const gemmProblems = (epilogue: Epilogue = noEpilogue): readonly GemmProb
   weightGradient,
 ];
 
+/** Multiplications and additions of a trial, about: enough to be timed on any GPU, and soon over. */
+const trialOperations = 2 ** 32;
+
+/** The shape with as many images as a trial needs. */
+function trialShape(s: Conv2dShape): Conv2dShape {
+  let { batch } = s;
+  while (batch > 1 && conv2dOperations({ ...s, batch }) > trialOperations) batch = divideUp(batch, 2);
+  return { ...s, batch };
+}
+
+/** Sizes of a convolution's tensors, in vec4f. */
+function sizesOf(s: Conv2dShape) {
+  const { xStream, wStream, yStream } = paramsOf({ ...s, sharedInput: false });
+  return {
+    x: xStream * (s.sharedInput ? 1 : s.streams),
+    dx: xStream * s.streams,
+    weight: wStream * s.streams,
+    y: yStream * s.streams,
+  };
+}
+
+const forwardProblem = (s: Conv2dShape, epilogue = noEpilogue): GemmProblem =>
+  (s.kernelWidth > 1 && s.inChannels / 4 < narrowChannels ? forwardNarrow : forward)(epilogue);
+
+const rowsOfForward = (s: Conv2dShape) => s.batch * s.outHeight * s.outWidth;
+
+/** What a tile is chosen by for y = x ⋆ weight. */
+export function forwardProduct(s: Conv2dShape): Product {
+  const { name: kind, aVector } = forwardProblem(s);
+  return {
+    kind,
+    aVector,
+    rows: rowsOfForward(s),
+    columns: s.outChannels / 4,
+    depth: s.kernelHeight * s.kernelWidth * s.inChannels,
+    slices: s.streams,
+    trial: (tile) => [conv2dForward(tile, trialShape(s), sizesOf(trialShape(s)))],
+  };
+}
+
 /** y = x ⋆ weight, or what an epilogue makes of it. */
 export function conv2dForward<T>(
   tile: GemmTile,
@@ -295,13 +336,11 @@ export function conv2dForward<T>(
   t: { x: T; weight: T; y: T },
   end?: EpilogueCall<T>,
 ): Dispatch<T> {
-  const rows = s.batch * s.outHeight * s.outWidth;
-  const grid = gridOf(tile, rows, s.outChannels / 4);
+  const grid = gridOf(tile, rowsOfForward(s), s.outChannels / 4);
   const { epilogue = noEpilogue, bindings = {}, params = {} } = end ?? {};
-  const problem = s.kernelWidth > 1 && s.inChannels / 4 < narrowChannels ? forwardNarrow : forward;
   const sliced = epilogueStreams(epilogue);
   return dispatch(
-    gemm(problem(epilogue), tile),
+    gemm(forwardProblem(s, epilogue), tile),
     { ...t, ...bindings },
     { ...grid.params, ...paramsOf(s), ...params },
     grid.tiles * s.streams,
@@ -317,15 +356,58 @@ export function conv2dForward<T>(
   );
 }
 
+/** The input pixels of a phase. */
+const rowsOfInputGradient = (s: Conv2dShape) => s.batch * divideUp(s.height, s.stride) * divideUp(s.width, s.stride);
+
+/** What a tile is chosen by for dx. */
+export function inputGradientProduct(s: Conv2dShape): Product {
+  const { name: kind, aVector } = inputGradient;
+  return {
+    kind,
+    aVector,
+    rows: rowsOfInputGradient(s),
+    columns: s.inChannels / 4,
+    depth: divideUp(s.kernelHeight, s.stride) * divideUp(s.kernelWidth, s.stride) * s.outChannels,
+    slices: s.streams * s.stride ** 2,
+    trial: (tile) => {
+      const { y: dy, weight, dx } = sizesOf(trialShape(s));
+      return [conv2dInputGradient(tile, trialShape(s), { dy, weight, dx })];
+    },
+  };
+}
+
 /** dx, for every stream: where the streams share one image, its gradient is the sum over them. */
 export function conv2dInputGradient<T>(tile: GemmTile, s: Conv2dShape, t: { dy: T; weight: T; dx: T }): Dispatch<T> {
-  const rows = s.batch * divideUp(s.height, s.stride) * divideUp(s.width, s.stride);
-  const grid = gridOf(tile, rows, s.inChannels / 4);
+  const grid = gridOf(tile, rowsOfInputGradient(s), s.inChannels / 4);
   const params = { ...grid.params, ...paramsOf({ ...s, sharedInput: false }) };
   return dispatch(gemm(inputGradient, tile), t, params, grid.tiles * s.streams * s.stride ** 2, {
     operations: conv2dOperations(s),
     streams: { count: s.streams, bindings: ["dy", "dx"], parameters: ["weight"] },
   });
+}
+
+/** What a tile is chosen by for dWeight; `parallelism` as in weightGradientSplits. */
+export function weightGradientProduct(s: Conv2dShape, parallelism: number): Product {
+  const { name: kind, aVector } = weightGradient;
+  return {
+    kind,
+    aVector,
+    rows: s.kernelHeight * s.kernelWidth * s.inChannels,
+    columns: s.outChannels / 4,
+    depth: s.batch * s.outHeight * s.outWidth,
+    slices: s.streams,
+    trial: (tile) => {
+      const shape = trialShape(s);
+      const { x, y: dy, weight: total } = sizesOf(shape);
+      const sum = weightGradientSplits(tile, shape, parallelism);
+      if (sum.splits === 1) return [conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight: total })];
+      const partials = sum.splits * total;
+      return [
+        conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight: partials }),
+        sumPartials(total, sum.splits, { partials, total }),
+      ];
+    },
+  };
 }
 
 /** Into how many runs of how many pixels the weight gradient's sum is split. */

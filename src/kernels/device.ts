@@ -2,6 +2,8 @@
  * The one place that talks to a GPUDevice: limits, buffers, pipelines, errors and waiting.
  */
 
+import { TileChoices } from "./gemm/choices.ts";
+import type { MatrixShape } from "./gemm/matrix.ts";
 import { bindingsOf, type Kernel, moduleSource } from "./kernel.ts";
 import { type ProfiledDispatch, Profiler } from "./profiler.ts";
 
@@ -20,6 +22,30 @@ export class GpuError extends Error {
 }
 
 const wantedFeatures: GPUFeatureName[] = ["timestamp-query", "subgroups", "shader-f16"];
+
+/** Newer than the type declarations, as what it says of sizes. */
+const matrixFeature = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
+
+interface MatrixConfig {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
+/** The largest shape of f16 matrices with sums in f32 whose sides are multiples of 4, as loads and stores are by four. */
+function matrixShape(gpu: GPUDevice, info: GPUAdapterInfo): MatrixShape | null {
+  if (![matrixFeature, "shader-f16", "subgroups"].every((feature) => gpu.features.has(feature))) return null;
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+  return [...subgroupMatrixConfigs]
+    .filter(({ componentType, resultComponentType }) => componentType === "f16" && resultComponentType === "f32")
+    .map(({ M: m, N: n, K: k }) => ({ m, n, k }))
+    .filter(({ m, n, k }) => [m, n, k].every((side) => side % 4 === 0 && 32 % side === 0))
+    .reduce<MatrixShape | null>((best, shape) => (best && volume(best) >= volume(shape) ? best : shape), null);
+}
+
+const volume = ({ m, n, k }: MatrixShape) => m * n * k;
 
 const wantedLimits = [
   "maxBufferSize",
@@ -47,8 +73,10 @@ export class Device {
   readonly limits: Limits;
   /** Lanes of a subgroup where the adapter has just one size, else null. */
   readonly subgroupSize: number | null;
-  /** "shared" takes the matrix product that every adapter can run, whatever the table says is fastest. */
-  gemmStrategy: "auto" | "shared" = "auto";
+  /** The shape of matrix that the adapter's matrix units multiply, f16 to f32, or null where there are none. */
+  readonly subgroupMatrix: MatrixShape | null;
+  /** Which tile each matrix product gets. */
+  readonly tiles: TileChoices;
   #pipelines = new Map<string, Promise<CompiledKernel>>();
   #profiler: Profiler | null = null;
   #failure: GpuError | null = null;
@@ -63,6 +91,8 @@ export class Device {
     this.limits = limits;
     const { subgroupMinSize: least, subgroupMaxSize: most } = adapterInfo;
     this.subgroupSize = gpu.features.has("subgroups") && least === most && least >= 4 ? least : null;
+    this.subgroupMatrix = this.subgroupSize === null ? null : matrixShape(gpu, adapterInfo);
+    this.tiles = new TileChoices(this);
     gpu.addEventListener("uncapturederror", (event) => {
       this.#failure ??= new GpuError(event.error.message);
     });
@@ -79,8 +109,7 @@ export class Device {
    */
   static async request(adapter: GPUAdapter, platform: Platform, lower: Partial<Limits> = {}): Promise<Device> {
     const requiredFeatures = wantedFeatures.filter((feature) => adapter.features.has(feature));
-    const experimental = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
-    if (adapter.features.has(experimental)) requiredFeatures.push(experimental);
+    if (adapter.features.has(matrixFeature)) requiredFeatures.push(matrixFeature);
     const requiredLimits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]));
     const gpu = await adapter.requestDevice({ label: "aenet", requiredFeatures, requiredLimits });
     const limits = wantedLimits.map((name) => [

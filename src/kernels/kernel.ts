@@ -30,6 +30,8 @@ export interface KernelDescription<
   readonly workgroupSize?: number;
   /** The kernel uses subgroup operations and expects a workgroup to be one subgroup. */
   readonly subgroups?: boolean;
+  /** WGSL extensions that the code enables itself, such as f16. */
+  readonly extensions?: readonly string[];
   readonly wgsl: string;
 }
 
@@ -40,6 +42,7 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly params: Readonly<Record<string, ParamType>>;
   readonly workgroupSize: number;
   readonly subgroups: boolean;
+  readonly extensions?: readonly string[];
   readonly wgsl: string;
   /** Names only for the type checker. */
   readonly $types?: { bindings: B; params: P };
@@ -167,7 +170,8 @@ export function moduleSource(kernel: Kernel, { integerDivision = false }: { inte
     ({ name, type, access }, i) => `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${type}>;`,
   );
   const lane = kernel.subgroups ? "subgroup_invocation_id" : "local_invocation_index";
-  return `${kernel.subgroups ? "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n" : ""}
+  const extensions = (kernel.extensions ?? []).map((name) => `enable ${name};\n`).join("");
+  return `${extensions}${kernel.subgroups ? "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n" : ""}
 struct Params {
   workgroups: u32,
   firstStream: u32,

@@ -8,16 +8,24 @@ import { runningEpilogue } from "../../src/kernels/batch-norm.ts";
 import { gemmProblems } from "../../src/kernels/conv2d.ts";
 import { noEpilogue } from "../../src/kernels/epilogue.ts";
 import { gemm } from "../../src/kernels/gemm/core.ts";
-import { tileTable } from "../../src/kernels/gemm/tiles.ts";
+import { everyTile, tileName } from "../../src/kernels/gemm/tiles.ts";
 import { openNullDevice } from "../../src/node/index.ts";
 
 const device = await openNullDevice();
+
+/** Tiles of adapters with subgroups of 32 and 64 lanes, matrix units of two shapes, and of the software drivers. */
+const tiles = [
+  { subgroupSize: 32, subgroupMatrix: { m: 16, n: 16, k: 16 } },
+  { subgroupSize: 32, subgroupMatrix: { m: 16, n: 8, k: 16 } },
+  { subgroupSize: 64, subgroupMatrix: { m: 8, n: 8, k: 8 } },
+].flatMap((adapter) => everyTile({ ...adapter, platform: device.platform, limits: device.limits }));
+const named = new Map(tiles.map((tile) => [tileName(tile), tile]));
 
 describe("every matrix product compiles with every tile", () => {
   const epilogues = [noEpilogue, ...[false, true].map((residual) => runningEpilogue({ residual }))];
   const problems = new Map(epilogues.flatMap(gemmProblems).map((problem) => [problem.name, problem]));
   for (const problem of problems.values()) {
-    it.each(tileTable.map((tile) => [JSON.stringify(tile), tile] as const))(`${problem.name} %s`, async (_, tile) => {
+    it.each([...named])(`${problem.name} %s`, async (_, tile) => {
       await expect(device.compile(gemm(problem, tile))).resolves.toBeDefined();
     });
   }

@@ -3,11 +3,14 @@ import {
   conv2dForward,
   conv2dInputGradient,
   conv2dWeightGradient,
+  forwardProduct,
+  inputGradientProduct,
   sumPartials,
+  weightGradientProduct,
   weightGradientSplits,
 } from "../../kernels/conv2d.ts";
-import { chooseTile, parallelism } from "../../kernels/gemm/tiles.ts";
-import { type Dispatch, divideUp } from "../../kernels/kernel.ts";
+import { parallelism } from "../../kernels/gemm/tiles.ts";
+import type { Dispatch } from "../../kernels/kernel.ts";
 import { sumRows } from "../../kernels/linear.ts";
 import { type Tape, tapeOf } from "../tape.ts";
 import { padTo4, type Tensor } from "../tensor.ts";
@@ -33,15 +36,13 @@ export function conv2d(x: Tensor, weight: Tensor, options: { stride?: number; pa
 
 /** The forward dispatch with the adapter's tile. */
 export function product(tape: Tape, shape: Conv2dShape, t: { x: Tensor; weight: Tensor; y: Tensor }): Dispatch<Tensor> {
-  const rows = shape.batch * shape.outHeight * shape.outWidth;
-  return conv2dForward(chooseTile(tape.device, rows, shape.outChannels / 4, "k"), shape, t);
+  return conv2dForward(tape.device.tiles.choose(forwardProduct(shape)), shape, t);
 }
 
 /** Records dx; the tensors' memory is what `shape` says, whatever their logical shapes. */
 export function inputGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv2dShape): Tensor {
   const tape = tapeOf(dy);
-  const rows = shape.batch * divideUp(shape.height, shape.stride) * divideUp(shape.width, shape.stride);
-  const tile = chooseTile(tape.device, rows, shape.inChannels / 4, "k");
+  const tile = tape.device.tiles.choose(inputGradientProduct(shape));
   const dx = tape.empty(`d(${x.name})`, x.shape);
   if (shape.sharedInput) {
     const byStream = tape.empty(`d(${x.name}) by stream`, [shape.streams, ...x.shape.slice(1)]);
@@ -59,13 +60,9 @@ export function inputGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv
 export function weightGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv2dShape): Tensor | null {
   if (!weight.needsGrad) return null;
   const tape = tapeOf(dy);
-  const tile = chooseTile(
-    tape.device,
-    shape.kernelHeight * shape.kernelWidth * shape.inChannels,
-    shape.outChannels / 4,
-    "rows",
-  );
-  const sum = weightGradientSplits(tile, shape, parallelism(tape.device));
+  const wanted = parallelism(tape.device);
+  const tile = tape.device.tiles.choose(weightGradientProduct(shape, wanted));
+  const sum = weightGradientSplits(tile, shape, wanted);
   const dWeight = tape.emptyGradient(weight);
   if (sum.splits === 1) {
     tape.push(conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight }));

@@ -1,11 +1,13 @@
 /** The choice of a core and a tile for a matrix product. */
 import type { Kernel } from "../kernel.ts";
 import { divideUp } from "../kernel.ts";
+import { type MatrixTile, matrixGemm } from "./matrix.ts";
 import type { GemmProblem, gridParams } from "./problem.ts";
+import { type RegisterTile, registerGemm } from "./register.ts";
 import { type SharedTile, sharedGemm } from "./shared.ts";
 import { type SubgroupTile, subgroupGemm } from "./subgroup.ts";
 
-export type GemmTile = SubgroupTile | SharedTile;
+export type GemmTile = SubgroupTile | SharedTile | RegisterTile | MatrixTile;
 
 const kernels = new Map<string, Kernel>();
 
@@ -14,10 +16,36 @@ export function gemm(problem: GemmProblem, tile: GemmTile): Kernel {
   const key = `${problem.name} ${JSON.stringify(tile)}`;
   let kernel = kernels.get(key);
   if (!kernel) {
-    kernel = tile.strategy === "subgroup" ? subgroupGemm(problem, tile) : sharedGemm(problem, tile);
+    kernel = generate(problem, tile);
     kernels.set(key, kernel);
   }
   return kernel;
+}
+
+function generate(problem: GemmProblem, tile: GemmTile): Kernel {
+  switch (tile.strategy) {
+    case "subgroup":
+      return subgroupGemm(problem, tile);
+    case "shared":
+      return sharedGemm(problem, tile);
+    case "register":
+      return registerGemm(problem, tile);
+    case "matrix":
+      return matrixGemm(problem, tile);
+  }
+}
+
+/** How much of C a workgroup computes; columns in vec4f. */
+export function areaOf(tile: GemmTile): { rows: number; columns: number } {
+  switch (tile.strategy) {
+    case "subgroup":
+      return { rows: tile.rows * (tile.lanes / tile.across), columns: tile.across * tile.columnVectors };
+    case "register":
+      return { rows: tile.lanesDown * tile.rowsPerLane, columns: tile.lanesAcross * tile.columnVectors };
+    case "shared":
+    case "matrix":
+      return { rows: tile.rows, columns: tile.columns / 4 };
+  }
 }
 
 export interface Grid {
@@ -27,10 +55,7 @@ export interface Grid {
 
 /** The grid of tiles over C with `rows` rows and `columns` columns (in vec4f). */
 export function gridOf(tile: GemmTile, rows: number, columns: number): Grid {
-  const perTile =
-    tile.strategy === "subgroup"
-      ? { rows: tile.rows, columns: tile.lanes * tile.columnVectors }
-      : { rows: tile.rows, columns: tile.columns / 4 };
+  const perTile = areaOf(tile);
   const rowTiles = divideUp(rows, perTile.rows);
   const columnTiles = divideUp(columns, perTile.columns);
   // Neighbouring workgroups sweep the smaller operand, which stays in the cache, and share a tile of the larger one.

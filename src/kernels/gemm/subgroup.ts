@@ -3,14 +3,19 @@
  * through memory. Lanes own columns of C (`columnVectors` vec4f each) for `rows` rows; the lanes load the tile's part
  * of A together and hand it round with subgroupBroadcast. Four k's make one expression, so that an accumulator
  * (a spilled register on software drivers) is read and written once for every four.
+ *
+ * Wide subgroups fall into parts of `across` lanes, each with rows of its own, where C has too few columns for all lanes;
+ * A then goes round within a part.
  */
-import { defineKernel, type Kernel, unroll } from "../kernel.ts";
+import { defineKernel, divideUp, type Kernel, unroll } from "../kernel.ts";
 import { type GemmProblem, gridParams, gridPosition } from "./problem.ts";
 
 export interface SubgroupTile {
   readonly strategy: "subgroup";
   readonly lanes: number;
-  /** Rows of C in a tile. */
+  /** Lanes side by side along the columns, a divisor of `lanes`; the parts of a subgroup lie one below the other. */
+  readonly across: number;
+  /** Rows of C in a part, a multiple of 4. */
   readonly rows: number;
   /** Columns of C in a lane, in vec4f. */
   readonly columnVectors: number;
@@ -21,20 +26,27 @@ export interface SubgroupTile {
 const component = (i: number) => "xyzw"[i]!;
 
 export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
-  const { lanes, rows, columnVectors, order } = tile;
+  const { lanes, across, rows, columnVectors, order } = tile;
+  const parts = lanes / across;
+  if (!Number.isInteger(parts)) throw new RangeError(`subgroup tile: ${across} lanes do not divide ${lanes}`);
   const alongK = problem.aVector === "k";
-  /** Loads of A a lane makes for each k (or group of four k's). */
-  const loads = Math.max(1, alongK ? rows / lanes : rows / (4 * lanes));
+  /** What a part loads of A for each k (or group of four k's), and in how many turns. */
+  const units = alongK ? rows : rows / 4;
+  const loads = divideUp(units, across);
   const loadNames = Array.from({ length: loads }, (_, i) => `${i}`);
 
   /** A at (row i of the tile, k number v of four), handed round from the lane that loaded it. */
   const broadcast = (i: number, v: number) => {
     const unit = alongK ? i : i >> 2;
-    const register = Math.floor(unit / lanes);
+    const register = Math.floor(unit / across);
     const value = alongK ? `a${register}.${component(v)}` : `a${v}_${register}.${component(i & 3)}`;
-    return `subgroupBroadcast(${value}, ${unit % lanes}u)`;
+    if (parts === 1) return `subgroupBroadcast(${value}, ${unit % lanes}u)`;
+    return `subgroupShuffle(${value}, firstLane + ${unit % across}u)`;
   };
 
+  const partTile = parts === 1 ? "rowTile" : "partTile";
+  const splitLane = `let part = subgroupLane / ${across}u; let firstLane = part * ${across}u;
+  let lane = subgroupLane - firstLane; let partTile = rowTile * ${parts}u + part;`;
   const loadsOfA = alongK
     ? unroll(loads, (i) => `let a${i} = ${problem.loadA(`${i}`, "k", 0)};`)
     : unroll(4, (v) => unroll(loads, (i) => `let a${v}_${i} = ${problem.loadA(`${i}`, `k + ${v}u`, v)};`));
@@ -47,22 +59,23 @@ export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
 ${unroll(columnVectors, (j) => `${problem.loadB(`b${j}_`, `${j}`, "k")}\n${products(j)}`)}`;
 
   return defineKernel({
-    name: `${problem.name}_subgroup_${lanes}x${rows}x${columnVectors}`,
+    name: `${problem.name}_subgroup_${parts > 1 ? `${parts}x` : ""}${across}x${rows}x${columnVectors}`,
     inputs: problem.inputs,
     outputs: problem.outputs,
     params: { ...gridParams, ...problem.params },
     workgroupSize: lanes,
     subgroups: true,
     wgsl: `
-fn run(group: u32, lane: u32) {${gridPosition}
+fn run(group: u32, ${parts === 1 ? "lane" : "subgroupLane"}: u32) {${gridPosition}
+  ${parts === 1 ? "" : splitLane}
   ${problem.begin}
   ${unroll(columnVectors, (j) => {
-    const index = `columnTile * ${lanes * columnVectors}u + ${j * lanes}u + lane`;
+    const index = `columnTile * ${across * columnVectors}u + ${j * across}u + lane`;
     return `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);`;
   })}
   ${unroll(loads, (i) => {
-    const [perTile, count] = alongK ? [rows, "params.rows"] : [rows / 4, "params.rows / 4u"];
-    return `let row${i} = min(rowTile * ${perTile}u + ${i * lanes}u + lane, ${count} - 1u);\n${problem.row(`${i}`)}`;
+    const count = alongK ? "params.rows" : "params.rows / 4u";
+    return `let row${i} = min(${partTile} * ${units}u + ${i * across}u + lane, ${count} - 1u);\n${problem.row(`${i}`)}`;
   })}
   ${unroll(rows, (i) => unroll(columnVectors, (j) => `var c${i}_${j} = vec4f();`, " "))}
   ${problem.loop(body, 1, loadNames)}
@@ -70,7 +83,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
     columnVectors,
     (j) => `if (columnIndex${j} < params.columns) {
 ${problem.column?.(`column${j}`) ?? ""}
-${unroll(rows, (i) => `  { let row = rowTile * ${rows}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, `c${i}_${j}`)} } }`)}
+${unroll(rows, (i) => `  { let row = ${partTile} * ${rows}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, `c${i}_${j}`)} } }`)}
   }`,
   )}
 }`,

@@ -1,16 +1,133 @@
-/** Which core and tile an adapter gets for a product: a table for what was measured, one safe choice for the rest. */
+/**
+ * Which tiles an adapter may take for a product: a table for what was measured, one safe choice for the rest, and the
+ * candidates among which a measurement decides (tuner.ts). Pure.
+ */
 import type { Device } from "../device.ts";
 import { divideUp } from "../kernel.ts";
-import type { GemmTile } from "./core.ts";
+import { areaOf, type GemmTile } from "./core.ts";
+import { type MatrixTile, matrixStorage } from "./matrix.ts";
+import type { Product } from "./product.ts";
+import type { RegisterTile } from "./register.ts";
+import type { SharedTile } from "./shared.ts";
+import type { SubgroupTile } from "./subgroup.ts";
 
-export const sharedTile: GemmTile = {
+/** What tiles are chosen by. */
+export type TileAdapter = Pick<Device, "platform" | "subgroupSize" | "subgroupMatrix" | "limits">;
+
+/** How the operands may be rounded: "f16" allows their products to be taken of halves (sums are f32 either way). */
+export type Precision = "f32" | "f16";
+
+const shared = (rows: number, columns: number, rowsPerLane: number, columnsPerLane: number): SharedTile => ({
   strategy: "shared",
-  rows: 64,
-  columns: 64,
+  rows,
+  columns,
   depth: 16,
-  rowsPerLane: 8,
-  columnsPerLane: 8,
-};
+  rowsPerLane,
+  columnsPerLane,
+});
+
+/** The tile that every adapter can run. */
+export const sharedTile: GemmTile = shared(64, 64, 8, 8);
+
+const sharedTiles: readonly GemmTile[] = [
+  sharedTile,
+  shared(128, 128, 8, 8),
+  shared(128, 64, 8, 8),
+  shared(64, 128, 8, 8),
+  shared(64, 64, 4, 4),
+  shared(32, 64, 4, 8),
+  shared(32, 32, 4, 4),
+  shared(16, 64, 2, 8),
+];
+
+const register = (
+  lanesDown: number,
+  lanesAcross: number,
+  rowsPerLane: number,
+  columnVectors: number,
+): RegisterTile => ({ strategy: "register", lanesDown, lanesAcross, rowsPerLane, columnVectors });
+
+const registerTiles: readonly GemmTile[] = [register(8, 8, 8, 1), register(8, 8, 4, 2), register(4, 16, 4, 1)];
+
+/** For GPUs, whose subgroups are wide: where C has few columns, parts of a subgroup take rows of their own. */
+function subgroupTiles(lanes: number): GemmTile[] {
+  const tile = (across: number, rows: number, columnVectors: number): SubgroupTile => ({
+    strategy: "subgroup",
+    lanes,
+    across,
+    rows,
+    columnVectors,
+    order: "k",
+  });
+  const parts = [lanes, lanes / 2, lanes / 4].filter((across) => across >= 4);
+  return [...parts.flatMap((across) => [tile(across, 16, 1), tile(across, 8, 1)]), tile(lanes, 8, 2)];
+}
+
+function matrixTiles({ subgroupSize: lanes, subgroupMatrix: matrix }: TileAdapter): GemmTile[] {
+  if (!matrix || !lanes) return [];
+  const { m, n, k } = matrix;
+  const tile = (rows: number, columns: number, depth: number, down: number, across: number): MatrixTile => ({
+    strategy: "matrix",
+    lanes,
+    m,
+    n,
+    k,
+    rows,
+    columns,
+    depth: Math.max(depth, k),
+    down,
+    across,
+  });
+  return [tile(64, 64, 32, 2, 2), tile(128, 128, 16, 2, 2), tile(128, 128, 32, 2, 2), tile(32, 64, 32, 2, 2)];
+}
+
+/** Bytes of workgroup memory and lanes of a workgroup, by the adapter's limits. */
+function fits(tile: GemmTile, { limits }: TileAdapter): boolean {
+  const { storage, lanes } = needsOf(tile);
+  return (
+    storage <= limits.maxComputeWorkgroupStorageSize &&
+    lanes <= Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX)
+  );
+}
+
+function needsOf(tile: GemmTile): { storage: number; lanes: number } {
+  switch (tile.strategy) {
+    case "subgroup":
+      return { storage: 0, lanes: tile.lanes };
+    case "register":
+      return { storage: 0, lanes: tile.lanesDown * tile.lanesAcross };
+    case "shared": {
+      const { rows, columns, depth, rowsPerLane, columnsPerLane } = tile;
+      return { storage: 4 * depth * (rows + columns), lanes: (rows / rowsPerLane) * (columns / columnsPerLane) };
+    }
+    case "matrix":
+      return { storage: matrixStorage(tile), lanes: tile.lanes * tile.down * tile.across };
+  }
+}
+
+/** Every tile that a measurement on the adapter may choose, whatever the product. */
+function tilesOf(adapter: TileAdapter, precision: Precision): GemmTile[] {
+  return [
+    ...(precision === "f16" ? matrixTiles(adapter) : []),
+    ...sharedTiles,
+    ...registerTiles,
+    ...(adapter.subgroupSize ? subgroupTiles(adapter.subgroupSize) : []),
+  ].filter((tile) => fits(tile, adapter));
+}
+
+/** A tile that computes this much more than the product needs is not worth a measurement, if others waste less. */
+const mostWaste = 2;
+
+/** What a measurement chooses from, in a fixed order. */
+export function candidateTiles(adapter: TileAdapter, product: Product, precision: Precision): GemmTile[] {
+  const work = (tile: GemmTile) => {
+    const { rows, columns } = areaOf(tile);
+    return divideUp(product.rows, rows) * rows * divideUp(product.columns, columns) * columns;
+  };
+  const tiles = tilesOf(adapter, precision);
+  const least = Math.min(...tiles.map(work));
+  return tiles.filter((tile) => work(tile) <= mostWaste * least);
+}
 
 /** Time of a tile relative to its rows: small tiles reuse B less. Measured on lavapipe. */
 const heights = [
@@ -19,27 +136,42 @@ const heights = [
   { rows: 8, cost: 1.6 },
 ];
 
-/**
- * The tile for a product with `rows` rows and `columns` columns (in vec4f). `aVector` as in GemmProblem: loads of four
- * rows fill a subgroup's lanes only with four rows for each lane.
- */
-export function chooseTile(device: Device, rows: number, columns: number, aVector: "k" | "rows"): GemmTile {
-  const lanes = device.subgroupSize;
-  if (device.gemmStrategy === "shared") return sharedTile;
-  switch (device.platform.kind) {
+const lavapipeTile = (rows: number): SubgroupTile => ({
+  strategy: "subgroup",
+  lanes: 8,
+  across: 8,
+  rows,
+  columnVectors: 1,
+  order: "accumulator",
+});
+
+const swiftShaderTile = (columnVectors: number): SubgroupTile => ({
+  strategy: "subgroup",
+  lanes: 4,
+  across: 4,
+  rows: 16,
+  columnVectors,
+  order: "k",
+});
+
+/** The table: the tile of an adapter that was measured, or null for one that was not. */
+export function tableTile(adapter: TileAdapter, { rows, columns, aVector }: Product): GemmTile | null {
+  const { subgroupSize: lanes, platform } = adapter;
+  switch (platform.kind) {
     case "lavapipe": {
       if (lanes !== 8) return sharedTile;
+      // Loads of four rows fill a subgroup's lanes only with four rows for each lane.
+      if (aVector === "rows") return lavapipeTile(32);
       const height = heights.reduce((best, h) =>
         divideUp(rows, h.rows) * h.rows * h.cost < divideUp(rows, best.rows) * best.rows * best.cost ? h : best,
       );
-      const tall = aVector === "rows" ? 32 : height.rows;
-      return { strategy: "subgroup", lanes, rows: tall, columnVectors: 1, order: "accumulator" };
+      return lavapipeTile(height.rows);
     }
     case "swiftshader":
       if (lanes !== 4) return sharedTile;
-      return { strategy: "subgroup", lanes, rows: 16, columnVectors: columns > lanes ? 2 : 1, order: "k" };
+      return swiftShaderTile(columns > lanes ? 2 : 1);
     default:
-      return sharedTile;
+      return null;
   }
 }
 
@@ -48,11 +180,12 @@ export function parallelism(device: Device): number {
   return device.platform.kind === "gpu" || device.platform.kind === "browser" ? 1024 : 16;
 }
 
-/** Every tile that the table can give, for the check that all of them compile. */
-export const tileTable: readonly GemmTile[] = [
-  sharedTile,
-  ...heights.map(
-    ({ rows }): GemmTile => ({ strategy: "subgroup", lanes: 8, rows, columnVectors: 1, order: "accumulator" }),
-  ),
-  ...[1, 2].map((columnVectors): GemmTile => ({ strategy: "subgroup", lanes: 4, rows: 16, columnVectors, order: "k" })),
-];
+/** Every tile that the adapter's table or a measurement on it can give. */
+export function everyTile(adapter: TileAdapter): GemmTile[] {
+  return [...tilesOf(adapter, "f16"), ...heights.map(({ rows }) => lavapipeTile(rows)), ...[1, 2].map(swiftShaderTile)];
+}
+
+/** A tile in a line, for files: `shared rows=64 columns=64 depth=16 rowsPerLane=8 columnsPerLane=8`. */
+export function tileName({ strategy, ...sizes }: GemmTile): string {
+  return [strategy, ...Object.entries(sizes).map(([name, size]) => `${name}=${size}`)].join(" ");
+}
