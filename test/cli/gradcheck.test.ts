@@ -33,7 +33,12 @@ async function run(args: readonly string[], sabotage?: [name: string, piece: str
       return sabotage ? sabotaged(device, ...sabotage) : device;
     },
   }));
-  const code = await runProgram(["gradcheck", ...args], terminal, { top: [command], data: [], bench: [] });
+  const code = await runProgram(["gradcheck", ...args], terminal, {
+    top: [command],
+    data: [],
+    bench: [],
+    experiment: [],
+  });
   return { code, out: out.join(""), err: err.join("") };
 }
 

@@ -9,6 +9,7 @@ import { packCommand } from "./commands/data-pack.ts";
 import { synthCommand } from "./commands/data-synth.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { fig1Command } from "./commands/experiment-fig1.ts";
 import { exportCommand } from "./commands/export.ts";
 import { gradcheckCommand } from "./commands/gradcheck.ts";
 import { predictCommand } from "./commands/predict.ts";
@@ -23,12 +24,15 @@ export interface Commands {
   readonly data: readonly CommandSpec<any>[];
   // biome-ignore lint/suspicious/noExplicitAny: every command has settings of its own
   readonly bench: readonly CommandSpec<any>[];
+  // biome-ignore lint/suspicious/noExplicitAny: every command has settings of its own
+  readonly experiment: readonly CommandSpec<any>[];
 }
 
 const allCommands: Commands = {
   top: [trainCommand(), evalCommand(), predictCommand(), exportCommand(), gradcheckCommand(), doctorCommand()],
   data: [importCommand(), synthCommand(), checkCommand(), packCommand()],
   bench: [benchStepCommand()],
+  experiment: [fig1Command()],
 };
 
 /**
@@ -55,6 +59,8 @@ export async function runProgram(
   for (const spec of commands.data) addCommand(data, spec, terminal, finish);
   const bench = program.command("bench").description("measure how fast it is");
   for (const spec of commands.bench) addCommand(bench, spec, terminal, finish);
+  const experiment = program.command("experiment").description("the paper's experiment: its tables and its figure");
+  for (const spec of commands.experiment) addCommand(experiment, spec, terminal, finish);
   try {
     await program.parseAsync(args, { from: "user" });
     return code;
