@@ -9,10 +9,15 @@ interface Holder {
   start: string | null;
 }
 
+/** A living process holds the lock. */
+export class LockedError extends Error {
+  override name = "LockedError";
+}
+
 /**
  * Makes the lock file `path`; call the result to give it up.
  *
- * @throws Error naming the process that holds it. A holder on another machine cannot be checked and counts as alive.
+ * @throws LockedError naming the process that holds it. A holder on another machine cannot be checked and counts as alive.
  */
 export function acquireLock(path: string): () => void {
   const mine: Holder = { pid: process.pid, host: hostname(), start: startOf(process.pid) };
@@ -22,10 +27,10 @@ export function acquireLock(path: string): () => void {
     const found = readIfThere(path);
     if (found === null) continue; // given up in the meantime
     const holder = parseHolder(found);
-    if (holder && isAlive(holder)) throw new Error(heldBy(holder, path));
+    if (holder && isAlive(holder)) throw new LockedError(heldBy(holder, path));
     removeStale(path, found);
   }
-  throw new Error(`${path}: other processes keep taking this lock`);
+  throw new LockedError(`${path}: other processes keep taking this lock`);
 }
 
 /** Makes the file with its content in one instant; false where the name is taken. */

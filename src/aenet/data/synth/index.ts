@@ -13,7 +13,7 @@ export {
   positiveEmotions,
   sharedDirections,
 } from "./labels.ts";
-export { renderScene } from "./scene.ts";
+export { paintScene, renderScene, type SceneLayout } from "./scene.ts";
 export {
   describeScene,
   drawScene,

@@ -65,6 +65,26 @@ function level(z: number): number {
  * change. Lengths scale with the picture.
  */
 export function renderScene(factors: Factors, size: number, random: Random): Uint8Array {
+  return paintScene(factors, size, random).pixels;
+}
+
+/** What a scene shows that no factor decides and no label depends on, each of two kinds. */
+export interface SceneLayout {
+  /** A landscape (three of five), or a backdrop. */
+  readonly landscape: boolean;
+  /** The subject's half of the picture, across and down. */
+  readonly right: boolean;
+  readonly low: boolean;
+  /** The hatching's direction. */
+  readonly rising: boolean;
+}
+
+/** A scene's pixels as `renderScene` draws them, and its layout. */
+export function paintScene(
+  factors: Factors,
+  size: number,
+  random: Random,
+): { pixels: Uint8Array; layout: SceneLayout } {
   if (!(Number.isInteger(size) && size >= 8 && size <= 4096))
     throw new RangeError(`synth: size ${size} is not an integer from 8 to 4096`);
   const picture = createPicture(size);
@@ -72,7 +92,8 @@ export function renderScene(factors: Factors, size: number, random: Random): Uin
   const spikes = level(factors.jaggedness);
   const place = subjectPlace(level(factors.placement), random);
 
-  if (random.float() < 0.6) paintLandscape(picture, palette, spikes, random);
+  const landscape = random.float() < 0.6;
+  if (landscape) paintLandscape(picture, palette, spikes, random);
   else paintBackdrop(picture, palette, spikes, random);
   paintDistractors(picture, palette, spikes, 10 * level(factors.clutter), place, random);
   paintSubject(picture, palette, spikes, place, random);
@@ -81,8 +102,8 @@ export function renderScene(factors: Factors, size: number, random: Random): Uin
 
   blur(picture, 0.03 * size * (1 - level(factors.sharpness)) ** 2);
   grade(picture, level(factors.contrast), level(factors.saturation), level(factors.key));
-  hatch(picture, level(factors.texture), random);
-  return toBytes(picture);
+  const rising = hatch(picture, level(factors.texture), random);
+  return { pixels: toBytes(picture), layout: { landscape, right: place.x > 0.5, low: place.y > 0.5, rising } };
 }
 
 function mixPalettes(warmth: number, random: Random): Palette {
@@ -252,8 +273,8 @@ function grade(picture: Picture, contrast: number, saturation: number, key: numb
   }
 }
 
-/** Diagonal hatching. */
-function hatch(picture: Picture, strength: number, random: Random): void {
+/** Diagonal hatching; whether its lines rise to the right. */
+function hatch(picture: Picture, strength: number, random: Random): boolean {
   const { size, data } = picture;
   const amplitude = 0.09 * strength;
   const direction = random.float() < 0.5 ? -1 : 1;
@@ -266,4 +287,5 @@ function hatch(picture: Picture, strength: number, random: Random): void {
       for (let c = p; c < p + 3; c++) data[c]! += shift;
     }
   }
+  return direction > 0; // rows count downwards, and a line is where x + direction · y stays the same
 }
