@@ -32,6 +32,7 @@ describe("help", () => {
     ["data", "check"],
     ["bench", "step"],
     ["experiment", "fig1"],
+    ["experiment", "generated"],
   ])("of %s %s has an example", async (...names) => {
     const { code, out } = await run([...names.filter(Boolean), "--help"]);
     expect(code).toBe(0);

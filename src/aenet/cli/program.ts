@@ -10,6 +10,7 @@ import { synthCommand } from "./commands/data-synth.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { fig1Command } from "./commands/experiment-fig1.ts";
+import { generatedCommand } from "./commands/experiment-generated.ts";
 import { exportCommand } from "./commands/export.ts";
 import { gradcheckCommand } from "./commands/gradcheck.ts";
 import { predictCommand } from "./commands/predict.ts";
@@ -32,7 +33,7 @@ const allCommands: Commands = {
   top: [trainCommand(), evalCommand(), predictCommand(), exportCommand(), gradcheckCommand(), doctorCommand()],
   data: [importCommand(), synthCommand(), checkCommand(), packCommand()],
   bench: [benchStepCommand()],
-  experiment: [fig1Command()],
+  experiment: [fig1Command(), generatedCommand()],
 };
 
 /**

@@ -1,0 +1,138 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { runGenerated } from "../../src/aenet/experiment/generated/run.ts";
+import { methods } from "../../src/aenet/experiment/methods.ts";
+import { readExperiment } from "../../src/aenet/experiment/results.ts";
+import { seedOf } from "../../src/aenet/experiment/streams.ts";
+import { settings, tinyProtocol } from "./tiny.ts";
+
+const root = mkdtempSync(join(tmpdir(), "aenet-experiment-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** The folder whose frozen.json has to be there before a test scene of a final seed is drawn. */
+let guarded: string | null = null;
+const finalScenes = new Set([0, 1].map((index) => seedOf(tinyProtocol.seed, "scenes", "seed", index, "target")));
+let testScenesRead = 0;
+
+vi.mock("../../src/aenet/experiment/generated/scenes.ts", async (original) => {
+  const scenes = await original<typeof import("../../src/aenet/experiment/generated/scenes.ts")>();
+  const sceneSet: typeof scenes.sceneSet = (seed, counts, size) => {
+    const set = scenes.sceneSet(seed, counts, size);
+    const read = (row: number) => {
+      if (guarded && finalScenes.has(seed) && row >= counts.train + counts.val) {
+        testScenesRead++;
+        if (!existsSync(join(guarded, "frozen.json"))) throw new Error("a test scene was read before freezing");
+      }
+      return set.images.read(row);
+    };
+    return { ...set, images: { ...set.images, read } };
+  };
+  return { ...scenes, sceneSet };
+});
+
+const run = (out: string, more: { again?: boolean; signal?: AbortSignal; onProgress?: () => void } = {}) =>
+  runGenerated(
+    { protocol: tinyProtocol, out, again: more.again ?? false },
+    settings(more.signal),
+    more.onProgress ? { onProgress: more.onProgress } : {},
+  );
+
+/** What must not depend on how the list was worked off. */
+function contentsOf(out: string): Record<string, string> {
+  const files = readdirSync(join(out, "results")).map((name) => join("results", name));
+  return Object.fromEntries(
+    [...files, "frozen.json", "experiment.json"].sort().map((name) => [name, readFileSync(join(out, name), "utf8")]),
+  );
+}
+
+describe("the experiment on generated scenes", () => {
+  const whole = join(root, "whole");
+
+  test("runs from pilot to results, and draws no test scene before frozen.json stands", {
+    timeout: 180_000,
+  }, async () => {
+    guarded = whole;
+    const { failed, left, reading } = await run(whole);
+    guarded = null;
+    expect(failed).toEqual([]);
+    expect([left, reading]).toEqual([0, 1]);
+    expect(testScenesRead).toBeGreaterThan(0); // the guard is where it sees them
+    const { experiment, results } = await readExperiment(whole);
+    expect(experiment.pilot).toHaveLength(4);
+    expect(experiment.primary).toHaveLength(4);
+    // Every method once, the three of the primary family and the references twice.
+    expect(results).toHaveLength(methods.length + 3 + 2 * 2);
+    for (const result of results) expect([result.method, result.readings]).toEqual([result.method, 1]);
+  });
+
+  test("methods of a seed share scenes, start values and order; seeds share none", async () => {
+    const { results } = await readExperiment(whole);
+    const trained = results.filter(({ networks }) => networks.length > 0);
+    const streams = (seed: number) =>
+      new Set(
+        trained
+          .filter((result) => result.seed === seed)
+          .flatMap(({ settings }) => [settings.scenes_seed, settings.init_seed, settings.order_seed]),
+      );
+    expect([streams(0).size, streams(1).size]).toEqual([3, 3]);
+    expect([...streams(0)].filter((seed) => streams(1).has(seed))).toEqual([]);
+    const truths = trained.filter(({ seed }) => seed === 0).map(({ predictions }) => predictions.emotion_true.join());
+    expect(new Set(truths).size).toBe(1);
+  });
+
+  test("interrupted twice and resumed, it ends with the same bytes", { timeout: 240_000 }, async () => {
+    const out = join(root, "interrupted");
+    for (const after of [9, 40]) {
+      const controller = new AbortController();
+      let done = 0;
+      const onProgress = () => {
+        if (++done === after) controller.abort();
+      };
+      await expect(run(out, { signal: controller.signal, onProgress })).rejects.toMatchObject({ name: "Interrupted" });
+    }
+    expect(existsSync(join(out, "frozen.json"))).toBe(false);
+    const { left } = await run(out);
+    expect(left).toBe(0);
+    expect(contentsOf(out)).toEqual(contentsOf(whole));
+  });
+
+  test("a second reading needs --again, and is counted", { timeout: 120_000 }, async () => {
+    const before = contentsOf(whole);
+    expect((await run(whole)).reading).toBe(1);
+    expect(contentsOf(whole)).toEqual(before); // nothing was read: all was done
+
+    // A result that is taken away is a reading that was done.
+    const [job] = readdirSync(join(whole, "jobs/seed-0/test/rho0.5-n16"));
+    rmSync(join(whole, "jobs/seed-0/test/rho0.5-n16", job!, "reading-1/done.json"));
+    const { failed } = await run(whole);
+    expect(failed.map(({ error }) => error.message)).toEqual([expect.stringMatching(/--again reads it once more/)]);
+    await expect(run(whole, { again: true })).rejects.toThrow(/reading 1 of the test splits is not finished/);
+    writeFileSync(join(whole, "jobs/seed-0/test/rho0.5-n16", job!, "reading-1/done.json"), '{"reading":1}\n');
+
+    expect((await run(whole, { again: true })).reading).toBe(2);
+    const { results } = await readExperiment(whole);
+    expect(new Set(results.map(({ readings }) => readings))).toEqual(new Set([2]));
+    const told = (text: string) => text.replaceAll('"readings":2', '"readings":1');
+    const after = Object.entries(contentsOf(whole)).map(([name, text]) => [name, told(text)]);
+    expect(Object.fromEntries(after)).toEqual(before);
+  });
+
+  test("a checkpoint that is not the frozen one is not tested; other settings are refused", {
+    timeout: 60_000,
+  }, async () => {
+    const file = join(whole, "jobs/seed-1/train/rho0.5-n16/aenet/network-0.safetensors");
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(file, bytes);
+    const { failed } = await run(whole, { again: true });
+    expect(failed.map(({ id, error }) => [id, error.message])).toEqual([
+      ["seed-1/test/rho0.5-n16/aenet/reading-3", expect.stringMatching(/is not the checkpoint that was frozen/)],
+    ]);
+    const other = { ...tinyProtocol, seeds: 3 };
+    await expect(runGenerated({ protocol: other, out: whole, again: false }, settings())).rejects.toThrow(
+      /holds an experiment of other settings/,
+    );
+  });
+});
