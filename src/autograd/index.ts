@@ -13,4 +13,4 @@ export { type MemoryPlan, planMemory } from "./planner.ts";
 export { type NonFinite, Program } from "./program.ts";
 export type { ProgramOptions, ProgramPlan } from "./program-plan.ts";
 export { type Gradients, Tape, type TapeOptions } from "./tape.ts";
-export { type DType, type Layout, Parameter, RunningStatistic, Storage, Tensor } from "./tensor.ts";
+export { type DType, type Layout, Parameter, type Precision, RunningStatistic, Storage, Tensor } from "./tensor.ts";

@@ -2,6 +2,7 @@
 import { type Device, GpuError } from "../kernels/device.ts";
 import { mergeDispatches } from "./merge.ts";
 import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
+import { asStored } from "./storage-type.ts";
 import type { RecordedDispatch } from "./tape.ts";
 import type { Storage, Tensor } from "./tensor.ts";
 
@@ -103,7 +104,8 @@ export function planProgram(
   outputs: readonly Tensor[],
   { reuse = true, merge = true }: ProgramOptions,
 ): ProgramPlan {
-  const recorded = merge ? mergeDispatches(asRecorded, [...inputs, ...outputs]) : asRecorded;
+  const merged = merge ? mergeDispatches(asRecorded, [...inputs, ...outputs]) : asRecorded;
+  const recorded = merged.map(asStored);
   const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
   const inputStorages = new Set(inputs.map((t) => t.storage));
   const isPlanned = (storage: Storage) => !storage.persistent && !inputStorages.has(storage);

@@ -1,6 +1,7 @@
 /**
  * A program: the dispatches of a recorded step with their memory, pipelines and bind groups, ready to be replayed.
  */
+import { fromHalf, toHalf } from "../half.ts";
 import { type Device, GpuError } from "../kernels/device.ts";
 import { bindingsOf, divideUp, foldWorkgroups, packParams, paramsStride } from "../kernels/kernel.ts";
 import type { DispatchLabel } from "../kernels/profiler.ts";
@@ -17,7 +18,7 @@ import {
   sizeOf,
 } from "./program-plan.ts";
 import type { RecordedDispatch } from "./tape.ts";
-import { pad, Storage, Tensor, unpad } from "./tensor.ts";
+import { isFloat, pad, Storage, Tensor, unpad } from "./tensor.ts";
 
 /** A dispatch as the GPU takes it. */
 interface Command extends DispatchLabel {
@@ -199,7 +200,7 @@ export class Program {
     this.#check();
     if (this.#poison) {
       for (const bank of this.#banks) {
-        gpu.queue.writeBuffer(bank, 0, new Float32Array(bank.size / 4).fill(Number.NaN));
+        gpu.queue.writeBuffer(bank, 0, new Uint8Array(bank.size).fill(0xff)); // NaN in f32 and in f16
       }
     }
     for (const part of this.#parts) {
@@ -234,9 +235,9 @@ export class Program {
     this.device.submit(`reading ${tensor.name}`, (encoder) =>
       encoder.copyBufferToBuffer(source, offset, staging, 0, size),
     );
-    const memory = new Float32Array(await this.device.map(staging, size));
+    const memory = decode(tensor, await this.device.map(staging, size));
     const values = new Float32Array(tensor.size);
-    unpad(tensor.dtype === "i32" ? new Int32Array(memory.buffer) : memory, tensor.shape, tensor.layout, values);
+    unpad(memory, tensor.shape, tensor.layout, values);
     staging.unmap();
     this.#staging.push(staging);
     return values;
@@ -290,13 +291,14 @@ export class Program {
     const recorded: RecordedDispatch[] = [];
     const ends = lists.map((tensors) => {
       tensors.forEach(({ name, dtype, storage }, slot) => {
-        if (dtype !== "f32") return;
+        if (!isFloat(dtype)) return;
+        const bytes = dtype === "f16" ? 8 : 16; // of four
         const { buffer, offset } = this.#place(storage);
         for (let at = 0; at < storage.byteLength; at += limit) {
-          const size = divideUp(Math.min(limit, storage.byteLength - at), 16);
-          const view = new Storage(16 * size, { persistent: true });
+          const size = divideUp(Math.min(limit, storage.byteLength - at), bytes);
+          const view = new Storage(bytes * size, { persistent: true });
           view.external = { buffer, offset: offset + at };
-          const x = new Tensor({ name, shape: [4 * size], layout: "flat", storage: view });
+          const x = new Tensor({ name, shape: [4 * size], layout: "flat", dtype, storage: view });
           recorded.push({ ...watchFinite(size, { x, status }, slot), operation: "watch" });
         }
       });
@@ -390,14 +392,24 @@ function splitByWork(commands: readonly Command[]): Command[][] {
   return parts;
 }
 
-function encode(
-  tensor: Tensor,
-  values: ArrayLike<number>,
-): Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
+type Memory = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+
+/** A tensor's memory as numbers. */
+function decode({ dtype }: Tensor, memory: ArrayBuffer): ArrayLike<number> {
+  if (dtype === "f16") return Float32Array.from(new Uint16Array(memory), fromHalf);
+  return dtype === "i32" ? new Int32Array(memory) : new Float32Array(memory);
+}
+
+function encode(tensor: Tensor, values: ArrayLike<number>): Memory {
   if (tensor.dtype === "u8") {
     const bytes = new Uint8Array(tensor.storage.byteLength);
     bytes.set(values);
     return bytes;
+  }
+  if (tensor.dtype === "f16") {
+    const halves = new Uint16Array(tensor.storage.byteLength / 2);
+    pad(Uint16Array.from(values, toHalf), tensor.shape, tensor.layout, halves);
+    return halves;
   }
   const memory = tensor.dtype === "i32" ? new Int32Array(tensor.paddedSize) : new Float32Array(tensor.paddedSize);
   pad(values, tensor.shape, tensor.layout, memory);

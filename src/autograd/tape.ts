@@ -2,12 +2,12 @@
  * The tape: model code runs once on symbolic tensors, every operation appends its kernel calls, and backward appends
  * those of the gradients in reverse. What comes out is a flat list of dispatches for the planner.
  */
-import type { Device } from "../kernels/device.ts";
+import { type Device, GpuError } from "../kernels/device.ts";
 import { accumulate, add, scale } from "../kernels/elementwise.ts";
 import type { Dispatch } from "../kernels/kernel.ts";
 import { Program } from "./program.ts";
 import { type ProgramOptions, type ProgramPlan, planProgram } from "./program-plan.ts";
-import { type DType, type Layout, Parameter, Tensor } from "./tensor.ts";
+import { type DType, type Layout, Parameter, type Precision, Tensor } from "./tensor.ts";
 
 /** One gradient (or null where there is none to give) for each input of an operation. */
 export type Gradients<Inputs extends readonly Tensor[]> = { [I in keyof Inputs]: Tensor | null };
@@ -29,11 +29,14 @@ export interface TapeOptions {
   readonly training?: boolean;
   /** Parameter gradients are added to what is there instead of replacing it (micro-batches). */
   readonly accumulateGradients?: boolean;
+  /** Of activations and their gradients. Default f32. */
+  readonly precision?: Precision;
 }
 
 export class Tape {
   readonly device: Device;
   readonly training: boolean;
+  readonly precision: Precision;
   readonly dispatches: RecordedDispatch[] = [];
   readonly inputs: Tensor[] = [];
   readonly #accumulateGradients: boolean;
@@ -42,10 +45,15 @@ export class Tape {
   #scopes: string[] = [];
   #recording = "";
 
+  /** @throws GpuError for f16 on an adapter without it. */
   constructor(device: Device, options: TapeOptions = {}) {
     this.device = device;
     this.training = options.training ?? false;
+    this.precision = options.precision ?? "f32";
     this.#accumulateGradients = options.accumulateGradients ?? false;
+    if (this.precision === "f16" && !device.hasHalves) {
+      throw new GpuError(`--precision f16: the adapter (${device.platform.description}) has no shader-f16; f32 runs`);
+    }
   }
 
   /** A tensor that the host writes before a run. */
@@ -68,7 +76,12 @@ export class Tape {
     return new Tensor({ name, shape, tape: this, ...options });
   }
 
-  /** The place for the gradient of a tensor: a parameter's own, if this is the first and only contribution. */
+  /** A tensor that a kernel will write, of the shape of x and stored as x is: its gradient, above all. */
+  emptyLike(name: string, { shape, layout, dtype }: Tensor): Tensor {
+    return this.empty(name, shape, { layout, dtype });
+  }
+
+  /** The place for the gradient of a parameter, in f32: a parameter's own, if this is the first and only contribution. */
   emptyGradient(x: Tensor): Tensor {
     if (x instanceof Parameter && !this.#gradients.has(x) && !this.#accumulateGradients) return x.grad;
     return this.empty(`d(${x.name})`, x.shape, { layout: x.layout });
@@ -91,16 +104,20 @@ export class Tape {
     }
   }
 
-  /** Records an operation that has its output from `forward` and the gradients of its inputs from `backward`. */
+  /**
+   * Records an operation that has its output from `forward` and the gradients of its inputs from `backward`. The output is
+   * stored as the first input is, unless `dtype` says otherwise.
+   */
   record<const Inputs extends readonly Tensor[]>(
     name: string,
     inputs: Inputs,
     shape: readonly number[],
     forward: (y: Tensor) => void,
     backward: ((dy: Tensor) => Gradients<Inputs>) | null,
+    { dtype = inputs[0]?.dtype === "f16" ? "f16" : "f32" }: { dtype?: Precision } = {},
   ): Tensor {
     const label = [...this.#scopes, name].join(".");
-    const y = this.empty(label, shape, { needsGrad: inputs.some((x) => x.needsGrad) });
+    const y = this.empty(label, shape, { needsGrad: inputs.some((x) => x.needsGrad), dtype });
     this.#within(label, () => forward(y));
     this.#operations.push({ name: label, inputs, output: y, backward });
     return y;
@@ -148,7 +165,7 @@ export class Tape {
       else if (dx !== x.grad) this.push(scale(size, 1, { x: dx, y: x.grad }));
       this.#gradients.set(x, x.grad);
     } else if (former) {
-      const sum = this.empty(`d(${x.name})`, x.shape, { layout: x.layout });
+      const sum = this.emptyLike(`d(${x.name})`, x);
       this.push(add(x.paddedSize / 4, 1, { a: former, b: dx, sum }, x.shape[0]));
       this.#gradients.set(x, sum);
     } else {

@@ -4,7 +4,10 @@
  */
 import type { Tape } from "./tape.ts";
 
-export type DType = "f32" | "i32" | "u8";
+export type DType = "f32" | "f16" | "i32" | "u8";
+
+/** How activations, their gradients and the weights that products read are stored; arithmetic is f32 either way. */
+export type Precision = "f32" | "f16";
 
 /**
  * How a logical shape lies in memory, always row-major:
@@ -64,7 +67,7 @@ export class Tensor {
       throw new RangeError(`${this.name}: shape [${this.shape}] has a size that is not a positive integer`);
     }
     this.dtype = options.dtype ?? "f32";
-    this.layout = options.layout ?? (this.dtype === "f32" ? "channels" : "flat");
+    this.layout = options.layout ?? (isFloat(this.dtype) ? "channels" : "flat");
     const { persistent = false } = options;
     this.storage = options.storage ?? new Storage(byteLength(this.shape, this.layout, this.dtype), { persistent });
     this.tape = options.tape ?? null;
@@ -87,18 +90,26 @@ export class Tensor {
   }
 }
 
+const bytesOfElement: Readonly<Record<DType, number>> = { f32: 4, f16: 2, i32: 4, u8: 1 };
+
+export const isFloat = (dtype: DType): boolean => dtype === "f32" || dtype === "f16";
+
+/** Bytes in memory; buffers are bound in words of four. */
 function byteLength(shape: readonly number[], layout: Layout, dtype: DType): number {
   const elements = paddedShape(shape, layout).reduce((a, b) => a * b, 1);
-  return dtype === "u8" ? 4 * Math.ceil(elements / 4) : 4 * elements;
+  return 4 * Math.ceil((elements * bytesOfElement[dtype]) / 4);
 }
 
 /** A parameter: its values outlive programs, and its gradient and momentum have places beside them. */
 export class Parameter extends Tensor {
   readonly grad: Tensor;
+  /** Its values as f16, which products with f16 read; it has memory only in a network of that precision. */
+  readonly half: Tensor;
 
   constructor(name: string, shape: readonly number[], layout: Layout) {
     super({ name, shape, layout, needsGrad: true, persistent: true });
     this.grad = new Tensor({ name: `${name}.grad`, shape, layout, persistent: true });
+    this.half = new Tensor({ name, shape, layout, dtype: "f16", persistent: true });
   }
 }
 

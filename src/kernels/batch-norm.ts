@@ -29,12 +29,12 @@ import { countRows, eachRow, forThread, loopRows, planMap, planSum, type RowShap
  */
 const statisticsKernel = defineKernel({
   name: "batch_norm_statistics",
-  inputs: { x: "vec4f" },
+  inputs: { x: "vec4" },
   outputs: { partials: "vec4f" },
   params: rowParams,
   wgsl: forThread(`
-    let shift = x[streamBase + channel];
-    let blockShift = x[first];
+    let shift = vec4f(x[streamBase + channel]);
+    let blockShift = vec4f(x[first]);
     ${countRows}
     let factor = 1.0 / f32(count);
     let step = params.channels4;
@@ -43,13 +43,13 @@ const statisticsKernel = defineKernel({
     var i = first;
     var row = 0u;
     for (; row + 3u < count; row += 4u) {
-      ${unroll(4, (q) => `let d${q} = x[i + ${q}u * step] - blockShift;`)}
+      ${unroll(4, (q) => `let d${q} = vec4f(x[i + ${q}u * step]) - blockShift;`)}
       sum += (d0 + d1) + (d2 + d3);
       squares += (d0 * (d0 * factor) + d1 * (d1 * factor)) + (d2 * (d2 * factor) + d3 * (d3 * factor));
       i += 4u * step;
     }
     for (; row < count; row++) {
-      let d = x[i] - blockShift;
+      let d = vec4f(x[i]) - blockShift;
       sum += d;
       squares += d * (d * factor);
       i += step;
@@ -199,11 +199,11 @@ const loadChannel = (g: string, stream: string) => `
     let bias${g} = statistics[4u * row${g} + c${g}];`;
 
 /** x − mean at index i of stream g. */
-const centred = (g: string, i: string) => `((x[${i}] - shift${g}) - offset${g})`;
+const centred = (g: string, i: string) => `((vec4f(x[${i}]) - shift${g}) - offset${g})`;
 
 /** Declares f<g>, the activation at index i of stream g. */
 const activation = ({ residual, relu }: NormEpilogue, g: string, i: string) => {
-  const z = `${centred(g, i)} * scale${g} + bias${g}${residual ? ` + residual[${i}]` : ""}`;
+  const z = `${centred(g, i)} * scale${g} + bias${g}${residual ? ` + vec4f(residual[${i}])` : ""}`;
   return `let f${g} = ${relu ? `max(${z}, vec4f())` : z};`;
 };
 
@@ -215,12 +215,12 @@ function applyKernel(epilogue: NormEpilogue): Kernel {
     defineKernel({
       name,
       inputs: {
-        x: "vec4f",
+        x: "vec4",
         statistics: "vec4f",
-        ...(residual ? { residual: "vec4f" } : {}),
+        ...(residual ? { residual: "vec4" } : {}),
         ...(fusion ? { fusion: "vec4f" } : {}),
       } as const,
-      outputs: { y: "vec4f" },
+      outputs: { y: "vec4" },
       params: { ...rowParams, ...(fusion ? fusionParams : {}) },
       wgsl: fusion
         ? forThread(
@@ -230,7 +230,7 @@ ${eachRow(`${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${storeFused}
           )
         : forThread(`${loadChannel("", "(params.firstStream + stream)")}
 ${eachRow(`${activation(epilogue, "", "i")}
-      y[i] = f;`)}`),
+      y[i] = as_y(f);`)}`),
     }),
   );
 }
@@ -283,7 +283,7 @@ export const runningEpilogue = ({ residual }: Pick<NormEpilogue, "residual">): E
     runningVar: "vec4f",
     normWeight: "vec4f",
     normBias: "vec4f",
-    ...(residual && { residual: "vec4f" }),
+    ...(residual && { residual: "vec4" }),
   },
   params: { eps: "f32", relu: "u32" },
   alongOutput: residual ? ["residual"] : [],
@@ -293,8 +293,8 @@ export const runningEpilogue = ({ residual }: Pick<NormEpilogue, "residual">): E
     let scale = 1.0 / sqrt(runningVar[c] + params.eps) * normWeight[c];
     let bias = normBias[c];`,
   store: (y, i, value) => `
-    let z = (${value} - mean) * scale + bias${residual ? ` + residual[${i}]` : ""};
-    ${y}[${i}] = select(z, max(z, vec4f()), params.relu == 1u);`,
+    let z = (${value} - mean) * scale + bias${residual ? ` + vec4f(residual[${i}])` : ""};
+    ${y}[${i}] = as_${y}(select(z, max(z, vec4f()), params.relu == 1u));`,
 });
 
 /** Evaluation's forward: the statistics, then y, which the product that computes x can take over (unless it is fused). */
@@ -330,7 +330,7 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
   const storesDz = residual || fusion !== null;
   const addSums = (g: string, i: string) => `
       sumDz${g} += d_${g};
-      sumDzX${g} += d_${g} * (${centred(g, i)} * invStd${g});${storesDz ? ` dz[${i}] = d_${g};` : ""}`;
+      sumDzX${g} += d_${g} * (${centred(g, i)} * invStd${g});${storesDz ? ` dz[${i}] = as_dz(d_${g});` : ""}`;
   const declareSums = (g: string) => `
     var sumDz${g} = vec4f();
     var sumDzX${g} = vec4f();`;
@@ -344,16 +344,16 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
     defineKernel({
       name,
       inputs: {
-        dy: "vec4f",
-        x: "vec4f",
+        dy: "vec4",
+        x: "vec4",
         statistics: "vec4f",
-        ...(residual && fusion ? { residual: "vec4f" } : {}),
-        ...(residual && relu && !fusion ? { y: "vec4f" } : {}),
+        ...(residual && fusion ? { residual: "vec4" } : {}),
+        ...(residual && relu && !fusion ? { y: "vec4" } : {}),
         ...(fusion ? { fusion: "vec4f" } : {}),
       } as const,
       outputs: {
         partials: "vec4f",
-        ...(storesDz ? { dz: "vec4f" } : {}),
+        ...(storesDz ? { dz: "vec4" } : {}),
         ...(fusion ? { fusionPartials: "vec4f" } : {}),
       } as const,
       params: { ...rowParams, ...(fusion ? fusionParams : {}) },
@@ -362,7 +362,7 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
             `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
     ${declareFusionSums}${unroll(3, (g) => declareSums(`${g}`))}
     ${loopRows(`
-      ${unroll(3, (g) => `let d${g} = dy[${at(g)}];`)}
+      ${unroll(3, (g) => `let d${g} = vec4f(dy[${at(g)}]);`)}
       ${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${fusionGradients}
       ${unroll(3, (g) => `let d_${g} = ${mask(`g${g}`, `f${g}`)};${addSums(`${g}`, at(g))}`)}`)}${storeFusionSums}
     ${unroll(3, (g) => storeSums(`${g}`, `${g}u`))}`,
@@ -372,7 +372,7 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
     ${declareSums("")}
     ${loopRows(`
       ${relu && !residual ? activation(epilogue, "", "i") : ""}
-      let d_ = ${mask("dy[i]", residual ? "y[i]" : "f")};${addSums("", "i")}`)}
+      let d_ = ${mask("vec4f(dy[i])", residual ? "vec4f(y[i])" : "f")};${addSums("", "i")}`)}
     ${storeSums("", "(params.firstStream + stream)")}`),
     }),
   );
@@ -410,20 +410,20 @@ function inputGradientKernel(epilogue: NormEpilogue): Kernel {
     defineKernel({
       name,
       inputs: {
-        [stored ? "dz" : "dy"]: "vec4f",
-        x: "vec4f",
+        [stored ? "dz" : "dy"]: "vec4",
+        x: "vec4",
         statistics: "vec4f",
         dBias: "vec4f",
         dWeight: "vec4f",
       } as const,
-      outputs: { dx: "vec4f" },
+      outputs: { dx: "vec4" },
       params: { ...rowParams, batchShare: "f32" },
       wgsl: forThread(`${loadChannel("", "(params.firstStream + stream)")}
     let meanDz = dBias[c] * params.batchShare;
     let meanDzX = dWeight[c] * params.batchShare;
 ${eachRow(`
-        ${again ? `${activation(epilogue, "", "i")} let d_ = select(vec4f(), dy[i], f > vec4f());` : `let d_ = ${stored ? "dz" : "dy"}[i];`}
-        dx[i] = scale * (d_ - meanDz - ${centred("", "i")} * invStd * meanDzX);`)}`),
+        ${again ? `${activation(epilogue, "", "i")} let d_ = select(vec4f(), vec4f(dy[i]), f > vec4f());` : `let d_ = vec4f(${stored ? "dz" : "dy"}[i]);`}
+        dx[i] = as_dx(scale * (d_ - meanDz - ${centred("", "i")} * invStd * meanDzX));`)}`),
     }),
   );
 }

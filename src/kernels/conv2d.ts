@@ -77,8 +77,8 @@ export function conv2dOperations(s: Conv2dShape): number {
 /** Rows are output pixels, k runs over taps and input channels, columns are output channels. */
 const forward = (epilogue: Epilogue): GemmProblem => ({
   name: `conv2d_forward${epilogue.name}`,
-  inputs: { x: "vec4f", weight: "vec4f", ...epilogue.inputs },
-  outputs: { y: "vec4f" },
+  inputs: { x: "vec4", weight: "vec4", ...epilogue.inputs },
+  outputs: { y: "vec4" },
   params: { ...shapeParams, ...epilogue.params },
   aVector: "k",
   begin: /* wgsl */ `
@@ -110,9 +110,9 @@ const forward = (epilogue: Epilogue): GemmProblem => ({
       w += params.cIn4 * 4u * params.cOut4;
     }
   }`,
-  loadA: (i, k) => `select(vec4f(), x[offset${i} + ${k}], inside${i})`,
+  loadA: (i, k) => `select(vec4f(), vec4f(x[offset${i} + ${k}]), inside${i})`,
   loadB: (name, j, k) =>
-    unroll(4, (v) => `let ${name}${v} = weight[w + (${k} * 4u + ${v}u) * params.cOut4 + column${j}];`),
+    unroll(4, (v) => `let ${name}${v} = vec4f(weight[w + (${k} * 4u + ${v}u) * params.cOut4 + column${j}]);`),
   column: (column) => epilogue.channel("(params.firstStream + slice)", column, "params.cOut4"),
   store: (row, column, value) => `
     let i = yBase + ${row} * params.cOut4 + ${column};
@@ -145,7 +145,7 @@ const forwardNarrow = (epilogue: Epilogue): GemmProblem => ({
   }`,
   loadA: (i, k) => {
     const inside = `inRows${i} && first${i} + ${k} < rowLength`;
-    return `select(vec4f(), x[select(0u, offset${i} + ${k}, ${inside})], ${inside})`;
+    return `select(vec4f(), vec4f(x[select(0u, offset${i} + ${k}, ${inside})]), ${inside})`;
   },
 });
 
@@ -159,8 +159,8 @@ const narrowChannels = 4;
  */
 const inputGradient: GemmProblem = {
   name: "conv2d_input_gradient",
-  inputs: { dy: "vec4f", weight: "vec4f" },
-  outputs: { dx: "vec4f" },
+  inputs: { dy: "vec4", weight: "vec4" },
+  outputs: { dx: "vec4" },
   params: shapeParams,
   aVector: "k",
   begin: /* wgsl */ `
@@ -201,10 +201,10 @@ const inputGradient: GemmProblem = {
       }
     }
   }`,
-  loadA: (i, k) => `select(vec4f(), dy[offset${i} + ${k}], inside${i})`,
+  loadA: (i, k) => `select(vec4f(), vec4f(dy[offset${i} + ${k}]), inside${i})`,
   // weight's rows are this product's columns: four loads along k, transposed in registers.
   loadB: (name, j, k) => `
-${unroll(4, (c) => `let ${name}t${c} = weight[w + (column${j} * 4u + ${c}u) * params.cOut4 + ${k}];`)}
+${unroll(4, (c) => `let ${name}t${c} = vec4f(weight[w + (column${j} * 4u + ${c}u) * params.cOut4 + ${k}]);`)}
 ${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"xyzw"[v]}`, ", ")});`)}`,
   store: (row, column, value) => /* wgsl */ `
     let line = divide(${row}, wPhase);
@@ -212,7 +212,7 @@ ${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"
     let h = (line - n * hPhase) * params.stride + phaseY;
     let w = (${row} - line * wPhase) * params.stride + phaseX;
     if (h < params.hIn && w < params.wIn) {
-      dx[xBase + ((n * params.hIn + h) * params.wIn + w) * params.cIn4 + ${column}] = ${value};
+      dx[xBase + ((n * params.hIn + h) * params.wIn + w) * params.cIn4 + ${column}] = as_dx(${value});
     }`,
 };
 
@@ -222,7 +222,7 @@ ${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"
  */
 const weightGradient: GemmProblem = {
   name: "conv2d_weight_gradient",
-  inputs: { x: "vec4f", dy: "vec4f" },
+  inputs: { x: "vec4", dy: "vec4" },
   outputs: { dWeight: "vec4f" },
   params: { ...shapeParams, pixels: "u32", splits: "u32", chunk: "u32", splitStride: "u32" },
   aVector: "rows",
@@ -270,13 +270,13 @@ const weightGradient: GemmProblem = {
     let y${v} = (line${v} - n${v} * params.hOut) * params.stride;
     let image${v} = n${v} * params.hIn;`,
   loadA: (i, k, v) =>
-    `select(vec4f(), x[xBase + ((image${v} + y${v} + ky${i}) * params.wIn + x${v} + kx${i}) * params.cIn4 + channel${i}], ` +
+    `select(vec4f(), vec4f(x[xBase + ((image${v} + y${v} + ky${i}) * params.wIn + x${v} + kx${i}) * params.cIn4 + channel${i}]), ` +
     `y${v} + ky${i} < params.hIn && x${v} + kx${i} < params.wIn && ${k} < end)`,
   loadB: (name, j, k) =>
     unroll(
       4,
       (v) =>
-        `let ${name}${v} = select(vec4f(), dy[yBase + min(${k} + ${v}u, end - 1u) * params.cOut4 + column${j}], ${k} + ${v}u < end);`,
+        `let ${name}${v} = select(vec4f(), vec4f(dy[yBase + min(${k} + ${v}u, end - 1u) * params.cOut4 + column${j}]), ${k} + ${v}u < end);`,
     ),
   store: (row, column, value) => `dWeight[wBase + ${row} * params.cOut4 + ${column}] = ${value};`,
 };

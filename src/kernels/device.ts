@@ -169,6 +169,11 @@ export class Device {
     return compiled;
   }
 
+  /** Whether kernels may read and write f16. */
+  get hasHalves(): boolean {
+    return this.gpu.features.has("shader-f16");
+  }
+
   /** Whether the adapter can say when a pass began and ended. */
   get hasTimestamps(): boolean {
     return this.gpu.features.has("timestamp-query");

@@ -58,10 +58,10 @@ function share(size: number, streams: number) {
 
 const reluForwardKernel = defineKernel({
   name: "relu_forward",
-  inputs: { x: "vec4f" },
-  outputs: { y: "vec4f" },
+  inputs: { x: "vec4" },
+  outputs: { y: "vec4" },
   params: streamParams,
-  wgsl: byStream("y[i] = max(x[i], vec4f());"),
+  wgsl: byStream("y[i] = as_y(max(vec4f(x[i]), vec4f()));"),
 });
 
 /** y = max(x, 0). `size` counts vec4f in all `streams`, here and below. */
@@ -72,10 +72,10 @@ export function reluForward<T>(size: number, t: { x: T; y: T }, streams = 1): Di
 
 const reluBackwardKernel = defineKernel({
   name: "relu_backward",
-  inputs: { dy: "vec4f", y: "vec4f" },
-  outputs: { dx: "vec4f" },
+  inputs: { dy: "vec4", y: "vec4" },
+  outputs: { dx: "vec4" },
   params: streamParams,
-  wgsl: byStream("dx[i] = select(vec4f(), dy[i], y[i] > vec4f());"),
+  wgsl: byStream("dx[i] = as_dx(select(vec4f(), vec4f(dy[i]), vec4f(y[i]) > vec4f()));"),
 });
 
 /** dx = dy where y > 0, else 0. Takes the output y, so x need not be kept. */
@@ -86,10 +86,10 @@ export function reluBackward<T>(size: number, t: { dy: T; y: T; dx: T }, streams
 
 const addKernel = defineKernel({
   name: "add",
-  inputs: { a: "vec4f", b: "vec4f" },
-  outputs: { sum: "vec4f" },
+  inputs: { a: "vec4", b: "vec4" },
+  outputs: { sum: "vec4" },
   params: { ...streamParams, scale: "f32" },
-  wgsl: byStream("sum[i] = a[i] + params.scale * b[i];"),
+  wgsl: byStream("sum[i] = as_sum(vec4f(a[i]) + params.scale * vec4f(b[i]));"),
 });
 
 /** sum = a + scale · b. */
@@ -114,10 +114,10 @@ export function accumulate<T>(size: number, t: { x: T; total: T }, streams = 1):
 
 const scaleKernel = defineKernel({
   name: "scale",
-  inputs: { x: "vec4f" },
-  outputs: { y: "vec4f" },
+  inputs: { x: "vec4" },
+  outputs: { y: "vec4" },
   params: { ...streamParams, factor: "f32" },
-  wgsl: byStream("y[i] = params.factor * x[i];"),
+  wgsl: byStream("y[i] = as_y(params.factor * vec4f(x[i]));"),
 });
 
 /** y = factor · x. */

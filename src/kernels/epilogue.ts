@@ -17,7 +17,7 @@ export interface Epilogue {
    * `channels4`, `stream` counts all streams. Both are expressions.
    */
   readonly channel: (stream: string, channel: string, channels4: string) => string;
-  /** Stores in `y[i]` what becomes of `value`, an expression; names that it declares are gone after it. */
+  /** Stores in `y[i]` (a "vec4") what becomes of `value`, an expression; names that it declares are gone after it. */
   readonly store: (y: string, i: string, value: string) => string;
 }
 
@@ -28,7 +28,7 @@ export const noEpilogue: Epilogue = {
   params: {},
   alongOutput: [],
   channel: () => "",
-  store: (y, i, value) => `${y}[${i}] = ${value};`,
+  store: (y, i, value) => `${y}[${i}] = as_${y}(${value});`,
 };
 
 /** An epilogue with what it reads, on handles of type T. */

@@ -36,9 +36,9 @@ export const loadFusionWeights: string = ["alphaP", "alphaS", "betaP", "betaS"]
 
 /** Stores the fused f0, f1, f2 (A, S, E) at index i of each stream. */
 export const storeFused = `
-      y[i] = alphaP * f0 + alphaS * f1;
-      y[params.streamSize + i] = f1;
-      y[2u * params.streamSize + i] = betaP * f2 + betaS * f1;`;
+      y[i] = as_y(alphaP * f0 + alphaS * f1);
+      y[params.streamSize + i] = as_y(f1);
+      y[2u * params.streamSize + i] = as_y(betaP * f2 + betaS * f1);`;
 
 /** Declares the sums that Eq. 3 needs. */
 export const declareFusionSums =
@@ -63,15 +63,15 @@ export const storeFusionSums = `
 
 const fuseForwardKernel = defineKernel({
   name: "fuse_forward",
-  inputs: { f: "vec4f", fusion: "vec4f" },
-  outputs: { y: "vec4f" },
+  inputs: { f: "vec4", fusion: "vec4f" },
+  outputs: { y: "vec4" },
   params: { ...rowParams, ...fusionParams },
   wgsl: forThread(
     `${loadFusionWeights}
 ${eachRow(`
-      let f0 = f[i];
-      let f1 = f[params.streamSize + i];
-      let f2 = f[2u * params.streamSize + i];${storeFused}`)}`,
+      let f0 = vec4f(f[i]);
+      let f1 = vec4f(f[params.streamSize + i]);
+      let f2 = vec4f(f[2u * params.streamSize + i]);${storeFused}`)}`,
     { allStreams: true },
   ),
 });
@@ -84,22 +84,22 @@ export function fuseForward<T>(shape: RowShape, options: FusionOptions, t: { f: 
 
 const fuseBackwardKernel = defineKernel({
   name: "fuse_backward",
-  inputs: { dy: "vec4f", f: "vec4f", fusion: "vec4f" },
-  outputs: { df: "vec4f", fusionPartials: "vec4f" },
+  inputs: { dy: "vec4", f: "vec4", fusion: "vec4f" },
+  outputs: { df: "vec4", fusionPartials: "vec4f" },
   params: { ...rowParams, ...fusionParams },
   wgsl: forThread(
     `${loadFusionWeights}
     ${declareFusionSums}
     ${loopRows(`
-      let d0 = dy[i];
-      let d1 = dy[params.streamSize + i];
-      let d2 = dy[2u * params.streamSize + i];
-      let f0 = f[i];
-      let f1 = f[params.streamSize + i];
-      let f2 = f[2u * params.streamSize + i];${fusionGradients}
-      df[i] = g0;
-      df[params.streamSize + i] = g1;
-      df[2u * params.streamSize + i] = g2;`)}${storeFusionSums}`,
+      let d0 = vec4f(dy[i]);
+      let d1 = vec4f(dy[params.streamSize + i]);
+      let d2 = vec4f(dy[2u * params.streamSize + i]);
+      let f0 = vec4f(f[i]);
+      let f1 = vec4f(f[params.streamSize + i]);
+      let f2 = vec4f(f[2u * params.streamSize + i]);${fusionGradients}
+      df[i] = as_df(g0);
+      df[params.streamSize + i] = as_df(g1);
+      df[2u * params.streamSize + i] = as_df(g2);`)}${storeFusionSums}`,
     { allStreams: true },
   ),
 });

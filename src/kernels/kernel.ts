@@ -5,8 +5,11 @@
 
 import type { EpilogueCall } from "./epilogue.ts";
 
-/** Element type of a storage binding, as WGSL's array<…> sees it. */
-export type ElementType = "vec4f" | "f32" | "u32" | "i32" | "atomic<u32>";
+/**
+ * Element type of a storage binding, as WGSL's array<…> sees it; or "vec4": four floats as the tensor stores them, vec4f or
+ * vec4h. WGSL then reads `vec4f(x[i])` and stores `y[i] = as_y(value)`, and computes in f32 either way.
+ */
+export type ElementType = "vec4" | "vec4f" | "vec4h" | "f32" | "u32" | "i32" | "atomic<u32>";
 export type ParamType = "u32" | "i32" | "f32";
 
 type Elements = Readonly<Record<string, ElementType>>;
@@ -112,6 +115,34 @@ export function bindingsOf(kernel: Kernel): Binding[] {
   return [...list(kernel.inputs, "read"), ...list(kernel.outputs, "read_write")];
 }
 
+const variants = new WeakMap<Kernel, Map<string, Kernel>>();
+
+/**
+ * The kernel with its bindings `halves` stored as f16. The same names give the same object; none give the kernel itself.
+ * @throws Error for a binding whose storage the kernel does not leave open.
+ */
+export function withHalves(kernel: Kernel, halves: readonly string[]): Kernel {
+  if (halves.length === 0) return kernel;
+  const open = bindingsOf(kernel).flatMap(({ name, type }) => (type === "vec4" ? name : []));
+  const fixed = halves.find((name) => !open.includes(name));
+  if (fixed !== undefined) throw new Error(`${kernel.name}: ${fixed} cannot be stored as f16`);
+  const key = halves.join(" ");
+  const known = variants.get(kernel) ?? new Map<string, Kernel>();
+  variants.set(kernel, known);
+  let variant = known.get(key);
+  if (!variant) {
+    const stored = (elements: Elements): Elements =>
+      Object.fromEntries(
+        Object.entries(elements).map(([name, type]) => [name, halves.includes(name) ? "vec4h" : type]),
+      );
+    const suffix = open.every((name) => halves.includes(name)) ? "" : `_${halves.join("_")}`;
+    const { inputs, outputs } = kernel;
+    variant = { ...kernel, name: `${kernel.name}_f16${suffix}`, inputs: stored(inputs), outputs: stored(outputs) };
+    known.set(key, variant);
+  }
+  return variant;
+}
+
 /** Most bytes that the parameters of a kernel take, and the distance of two dispatches' parameters. */
 export const paramsStride = 256;
 
@@ -163,15 +194,34 @@ fn divide(a: u32, b: u32) -> u32 {
   return a / b;
 }`;
 
+/**
+ * From f32 to the nearest f16. WGSL leaves open how an adapter rounds, and one that rounds towards zero would make the
+ * largest f16 of whatever is larger: such values become infinities first, so that an overflow is never mistaken for a value.
+ */
+const toHalf = /* wgsl */ `
+fn toHalf(v: vec4f) -> vec4h {
+  return vec4h(select(v, v * 0x1p+120f, abs(v) >= vec4f(65520.0)));
+}`;
+
+/** Declares `as_<name>` for the stores of a binding whose storage is open. */
+function declareStore({ name, type }: Pick<Binding, "name" | "type">): string {
+  return type === "vec4h" ? `fn as_${name}(v: vec4f) -> vec4h { return toHalf(v); }` : `alias as_${name} = vec4f;`;
+}
+
 /** The whole WGSL module of a kernel. `integerDivision` where the adapter's own is the faster one. */
 export function moduleSource(kernel: Kernel, { integerDivision = false }: { integerDivision?: boolean } = {}): string {
   const fields = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
-  const bindings = bindingsOf(kernel).map(
-    ({ name, type, access }, i) => `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${type}>;`,
-  );
+  const elements = bindingsOf(kernel);
+  const bindings = elements.map(({ name, type, access }, i) => {
+    const stored = type === "vec4" ? "vec4f" : type;
+    return `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${stored}>;`;
+  });
+  const stores = elements.filter(({ type, access }) => access === "read_write" && /^vec4h?$/.test(type));
+  const hasHalves = elements.some(({ type }) => type === "vec4h");
   const lane = kernel.subgroups ? "subgroup_invocation_id" : "local_invocation_index";
-  const extensions = (kernel.extensions ?? []).map((name) => `enable ${name};\n`).join("");
-  return `${extensions}${kernel.subgroups ? "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n" : ""}
+  const extensions = new Set([...(hasHalves ? ["f16"] : []), ...(kernel.extensions ?? [])]);
+  const enabled = [...extensions].map((name) => `enable ${name};\n`).join("");
+  return `${enabled}${kernel.subgroups ? "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n" : ""}
 struct Params {
   workgroups: u32,
   firstStream: u32,
@@ -179,6 +229,8 @@ ${fields.join("\n")}
 }
 @group(0) @binding(0) var<uniform> params: Params;
 ${bindings.join("\n")}
+${hasHalves ? toHalf : ""}
+${stores.map(declareStore).join("\n")}
 ${integerDivision ? integerDivide : divide}
 ${kernel.wgsl}
 @compute @workgroup_size(${kernel.workgroupSize})

@@ -18,17 +18,17 @@ export function addBias<T>(rows: number, channels4: number, t: { x: T; bias: T; 
 
 const sumRowsKernel = defineKernel({
   name: "sum_rows",
-  inputs: { x: "vec4f" },
-  outputs: { total: "vec4f" },
+  inputs: { x: "vec4" },
+  outputs: { total: "vec4" },
   params: { size: "u32", rows: "u32" },
   wgsl: elementwise(
     1,
     /* wgsl */ `
     var sum = vec4f();
     for (var row = 0u; row < params.rows; row++) {
-      sum += x[row * params.size + i];
+      sum += vec4f(x[row * params.size + i]);
     }
-    total[i] = sum;`,
+    total[i] = as_total(sum);`,
   ),
 });
 

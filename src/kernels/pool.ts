@@ -59,7 +59,7 @@ fn windowMaximum(stream: u32, row: u32, channel: u32) -> Maximum {
   for (var ky = 0u; ky < params.kernelSize; ky++) {
     for (var kx = 0u; kx < params.kernelSize; kx++) {
       if (top + ky < params.hIn && left + kx < params.wIn) {
-        let value = x[(((stream * params.batch + image) * params.hIn + top + ky) * params.wIn + left + kx) * params.channels4 + channel];
+        let value = vec4f(x[(((stream * params.batch + image) * params.hIn + top + ky) * params.wIn + left + kx) * params.channels4 + channel]);
         // Not "value > best": a NaN has to win, so that it shows.
         let wins = !(value <= best);
         best = select(best, value, wins);
@@ -73,21 +73,21 @@ fn windowMaximum(stream: u32, row: u32, channel: u32) -> Maximum {
 
 const maxPoolKernel = defineKernel({
   name: "max_pool",
-  inputs: { x: "vec4f" },
-  outputs: { y: "vec4f", places: "u32" },
+  inputs: { x: "vec4" },
+  outputs: { y: "vec4", places: "u32" },
   params: { ...rowParams, ...poolParams },
   wgsl: `${windowMaximum}${forThread(
     eachRow(`
       let maximum = windowMaximum(stream, row, channel);
-      y[i] = maximum.value;
+      y[i] = as_y(maximum.value);
       places[i] = maximum.places;`),
   )}`,
 });
 
 const maxPoolFusionKernel = defineKernel({
   name: "max_pool_fusion",
-  inputs: { x: "vec4f", fusion: "vec4f" },
-  outputs: { y: "vec4f", places: "u32", f: "vec4f" },
+  inputs: { x: "vec4", fusion: "vec4f" },
+  outputs: { y: "vec4", places: "u32", f: "vec4" },
   params: { ...rowParams, ...poolParams, ...fusionParams },
   wgsl: `${windowMaximum}${forThread(
     `${loadFusionWeights}
@@ -98,7 +98,7 @@ ${eachRow(`
       let maximum${g} = windowMaximum(${g}u, row, channel);
       let f${g} = maximum${g}.value;
       places[${g}u * params.streamSize + i] = maximum${g}.places;
-      f[${g}u * params.streamSize + i] = f${g};`,
+      f[${g}u * params.streamSize + i] = as_f(f${g});`,
       )}
       ${storeFused}`)}`,
     { allStreams: true },
@@ -126,8 +126,8 @@ export function maxPoolFusionForward<T>(
 
 const maxPoolBackwardKernel = defineKernel({
   name: "max_pool_backward",
-  inputs: { dy: "vec4f", places: "u32" },
-  outputs: { dx: "vec4f" },
+  inputs: { dy: "vec4", places: "u32" },
+  outputs: { dx: "vec4" },
   params: { ...rowParams, ...poolParams },
   wgsl: `
 /** The gradient that reaches pixel \`row\` from the windows whose maximum it was. */
@@ -148,12 +148,12 @@ fn gather(stream: u32, row: u32, channel: u32) -> vec4f {
       let at = i * params.channels4 + channel;
       let place = (vec4u(places[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
       let here = (h - py * params.stride) * params.kernelSize + w - px * params.stride;
-      sum += select(vec4f(), dy[at], place == vec4u(here));
+      sum += select(vec4f(), vec4f(dy[at]), place == vec4u(here));
     }
   }
   return sum;
 }
-${forThread(eachRow(`dx[i] = gather(stream, row, channel);`))}`,
+${forThread(eachRow(`dx[i] = as_dx(gather(stream, row, channel));`))}`,
 });
 
 /** dx: each pixel gathers the gradients of the windows whose maximum it was. */
@@ -169,7 +169,7 @@ const meanParams = { size: "u32", pixels: "u32", channels4: "u32" } as const;
 
 const globalAveragePoolKernel = defineKernel({
   name: "global_average_pool",
-  inputs: { x: "vec4f" },
+  inputs: { x: "vec4" },
   outputs: { y: "vec4f" },
   params: meanParams,
   wgsl: `
@@ -180,7 +180,7 @@ fn run(group: u32, lane: u32) {
     let first = image * params.pixels * params.channels4 + i - image * params.channels4;
     var sum = vec4f();
     for (var p = 0u; p < params.pixels; p++) {
-      sum += x[first + p * params.channels4];
+      sum += vec4f(x[first + p * params.channels4]);
     }
     y[i] = sum / f32(params.pixels);
   }
@@ -190,7 +190,7 @@ fn run(group: u32, lane: u32) {
 const globalAveragePoolBackwardKernel = defineKernel({
   name: "global_average_pool_backward",
   inputs: { dy: "vec4f" },
-  outputs: { dx: "vec4f" },
+  outputs: { dx: "vec4" },
   params: meanParams,
   wgsl: `
 fn run(group: u32, lane: u32) {
@@ -200,7 +200,7 @@ fn run(group: u32, lane: u32) {
     let first = image * params.pixels * params.channels4 + i - image * params.channels4;
     let share = dy[i] / f32(params.pixels);
     for (var p = 0u; p < params.pixels; p++) {
-      dx[first + p * params.channels4] = share;
+      dx[first + p * params.channels4] = as_dx(share);
     }
   }
 }`,

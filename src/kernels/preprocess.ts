@@ -4,7 +4,7 @@ import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 const preprocessKernel = defineKernel({
   name: "preprocess",
   inputs: { images: "u32", crops: "i32" },
-  outputs: { y: "vec4f" },
+  outputs: { y: "vec4" },
   params: {
     count: "u32",
     resolution: "u32",
@@ -34,7 +34,7 @@ fn run(group: u32, lane: u32) {
     let rgb = vec3f(byteAt(at), byteAt(at + 1u), byteAt(at + 2u)) / 255.0;
     let mean = vec3f(params.meanR, params.meanG, params.meanB);
     let deviation = vec3f(params.deviationR, params.deviationG, params.deviationB);
-    y[i] = vec4f((rgb - mean) / deviation, 0);
+    y[i] = as_y(vec4f((rgb - mean) / deviation, 0));
   }
 }`,
 });

@@ -178,7 +178,7 @@ export function beginUpdate<T>(t: { status: T }): Dispatch<T> {
 const watch = (name: string, alsoDo = "") =>
   defineKernel({
     name,
-    inputs: { x: "vec4f" },
+    inputs: { x: "vec4" },
     outputs: { status: "atomic<u32>" },
     params: { size: "u32", slot: "u32" },
     wgsl: /* wgsl */ `
@@ -190,7 +190,7 @@ fn run(group: u32, lane: u32) {
     (q) => `{
     let i = group * 512u + ${placeOf(8, q)};
     if (i < params.size) {
-      largest = max(largest, magnitude(x[i]));
+      largest = max(largest, magnitude(vec4f(x[i])));
     }
   }`,
   )}

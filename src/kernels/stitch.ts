@@ -10,8 +10,8 @@ import { eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParam
 
 const stitchForwardKernel = defineKernel({
   name: "stitch_forward",
-  inputs: { x: "vec4f", weight: "vec4f" },
-  outputs: { y: "vec4f" },
+  inputs: { x: "vec4", weight: "vec4f" },
+  outputs: { y: "vec4" },
   params: rowParams,
   wgsl: forThread(
     `
@@ -19,10 +19,10 @@ const stitchForwardKernel = defineKernel({
     let toA = weight[0];
     let toE = weight[1];
 ${eachRow(`
-      let a = x[i];
-      let e = x[params.streamSize + i];
-      y[i] = toA.x * a + toA.y * e;
-      y[params.streamSize + i] = toE.x * a + toE.y * e;`)}`,
+      let a = vec4f(x[i]);
+      let e = vec4f(x[params.streamSize + i]);
+      y[i] = as_y(toA.x * a + toA.y * e);
+      y[params.streamSize + i] = as_y(toE.x * a + toE.y * e);`)}`,
     { allStreams: true },
   ),
 });
@@ -35,8 +35,8 @@ export function stitchForward<T>(shape: RowShape, t: { x: T; weight: T; y: T }):
 
 const stitchBackwardKernel = defineKernel({
   name: "stitch_backward",
-  inputs: { dy: "vec4f", x: "vec4f", weight: "vec4f" },
-  outputs: { dx: "vec4f", partials: "vec4f" },
+  inputs: { dy: "vec4", x: "vec4", weight: "vec4f" },
+  outputs: { dx: "vec4", partials: "vec4f" },
   params: rowParams,
   wgsl: forThread(
     `
@@ -47,16 +47,16 @@ const stitchBackwardKernel = defineKernel({
     var sumEA = vec4f();
     var sumEE = vec4f();
     ${loopRows(`
-      let a = x[i];
-      let e = x[params.streamSize + i];
-      let dA = dy[i];
-      let dE = dy[params.streamSize + i];
+      let a = vec4f(x[i]);
+      let e = vec4f(x[params.streamSize + i]);
+      let dA = vec4f(dy[i]);
+      let dE = vec4f(dy[params.streamSize + i]);
       sumAA += dA * a;
       sumAE += dA * e;
       sumEA += dE * a;
       sumEE += dE * e;
-      dx[i] = toA.x * dA + toE.x * dE;
-      dx[params.streamSize + i] = toA.y * dA + toE.y * dE;`)}
+      dx[i] = as_dx(toA.x * dA + toE.x * dE);
+      dx[params.streamSize + i] = as_dx(toA.y * dA + toE.y * dE);`)}
     partials[thread] = sumAA;
     partials[params.threads + thread] = sumAE;
     partials[2u * params.threads + thread] = sumEA;

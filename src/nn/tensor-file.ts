@@ -1,5 +1,7 @@
 /** Tensors as files hold them, converted to float32 when they are asked for. */
 
+import { fromHalf } from "../half.ts";
+
 /** A tensor in row-major order: `data` has as many numbers as `shape` multiplies to (one for the empty shape). */
 export interface TensorData {
   readonly shape: number[];
@@ -67,7 +69,7 @@ function toFloat32(dtype: string, bytes: Uint8Array): Float32Array {
     case "F32":
       return new Float32Array(aligned);
     case "F16":
-      return Float32Array.from(new Uint16Array(aligned), float16ToNumber);
+      return Float32Array.from(new Uint16Array(aligned), fromHalf);
     case "BF16":
       return new Float32Array(Uint32Array.from(new Uint16Array(aligned), (bits) => bits << 16).buffer);
     case "F64":
@@ -89,13 +91,4 @@ function toFloat32(dtype: string, bytes: Uint8Array): Float32Array {
     default: // U8 and BOOL: the readers let no other through
       return Float32Array.from(new Uint8Array(aligned));
   }
-}
-
-/** IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. */
-function float16ToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >>> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return exponent ? sign * (1024 + fraction) * 2 ** (exponent - 25) : sign * fraction * 2 ** -24;
 }

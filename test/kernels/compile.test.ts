@@ -9,6 +9,7 @@ import { gemmProblems } from "../../src/kernels/conv2d.ts";
 import { noEpilogue } from "../../src/kernels/epilogue.ts";
 import { gemm } from "../../src/kernels/gemm/core.ts";
 import { everyTile, tileName } from "../../src/kernels/gemm/tiles.ts";
+import { bindingsOf, withHalves } from "../../src/kernels/kernel.ts";
 import { openNullDevice } from "../../src/node/index.ts";
 
 const device = await openNullDevice();
@@ -21,12 +22,15 @@ const tiles = [
 ].flatMap((adapter) => everyTile({ ...adapter, platform: device.platform, limits: device.limits }));
 const named = new Map(tiles.map((tile) => [tileName(tile), tile]));
 
-describe("every matrix product compiles with every tile", () => {
+describe("every matrix product compiles with every tile, in f32 and in f16", () => {
   const epilogues = [noEpilogue, ...[false, true].map((residual) => runningEpilogue({ residual }))];
   const problems = new Map(epilogues.flatMap(gemmProblems).map((problem) => [problem.name, problem]));
   for (const problem of problems.values()) {
     it.each([...named])(`${problem.name} %s`, async (_, tile) => {
-      await expect(device.compile(gemm(problem, tile))).resolves.toBeDefined();
+      const kernel = gemm(problem, tile);
+      await expect(device.compile(kernel)).resolves.toBeDefined();
+      const open = bindingsOf(kernel).flatMap(({ name, type }) => (type === "vec4" ? name : []));
+      await expect(device.compile(withHalves(kernel, open))).resolves.toBeDefined();
     });
   }
 });

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Device } from "../../kernels/device.ts";
+import { moduleSource } from "../../kernels/kernel.ts";
 import { type LearningRates, stepsInFlight, type TensorData } from "../../nn/index.ts";
 import { type AdapterChoice, openDevice } from "../../node/index.ts";
 import { formatManifest, type Sample } from "../data/manifest.ts";
@@ -443,7 +444,7 @@ export async function dryRun(config: TrainConfig, settings: TrainSettings): Prom
       tensors: network.parameters.slices.length,
       operations: micro * dispatches.reduce((sum, { operations }) => sum + operations, 0),
       dispatches: micro * dispatches.length,
-      pipelines: new Set(dispatches.map(({ kernel }) => kernel.wgsl)).size,
+      pipelines: new Set(dispatches.map(({ kernel }) => moduleSource(kernel))).size,
       memory: {
         parameters,
         gradients: parameters,

@@ -210,8 +210,8 @@ export async function runOnGpu(
 /** Whether what lies beside a tensor's logical values in memory has left zero. */
 async function hasDirtyPads(program: Program, tensor: Tensor): Promise<boolean> {
   if (tensor.paddedSize === tensor.size) return false;
-  const { name, storage, padded } = tensor;
-  const memory = await program.read(new Tensor({ name, storage, shape: padded, layout: "flat" }));
+  const { name, storage, padded, dtype } = tensor;
+  const memory = await program.read(new Tensor({ name, storage, shape: padded, layout: "flat", dtype }));
   const isPad = new Uint8Array(tensor.paddedSize).fill(1);
   visitUnpadded(tensor, (index) => {
     isPad[index] = 0;

@@ -84,7 +84,7 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
         residual,
         fusion: fusion?.weights,
         partials: tape.empty("sums of blocks", partialsShape),
-        dz: stored ? tape.empty("dz", x.shape) : undefined,
+        dz: stored ? tape.emptyLike("dz", x) : undefined,
         fusionPartials: fusion ? fusionPartials(tape, shape) : undefined,
         dBias: tape.emptyGradient(bias),
         dWeight: tape.emptyGradient(weight),
@@ -94,7 +94,7 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
       const dFusion = fusion ? fusionWeightGradient(tape, shape, fusion, tensors.fusionPartials!) : null;
       const dResidual = residual ? dz! : null;
       if (!x.needsGrad) return [null, dWeight, dBias, dResidual, dFusion];
-      const dx = tape.empty(`d(${x.name})`, x.shape);
+      const dx = tape.emptyLike(`d(${x.name})`, x);
       tape.push(batchNormBackwardInput(shape, epilogue, tape.training, { ...tensors, dx }));
       return [dx, dWeight, dBias, dResidual, dFusion];
     },

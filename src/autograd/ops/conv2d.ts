@@ -13,7 +13,7 @@ import { parallelism } from "../../kernels/gemm/tiles.ts";
 import type { Dispatch } from "../../kernels/kernel.ts";
 import { sumRows } from "../../kernels/linear.ts";
 import { type Tape, tapeOf } from "../tape.ts";
-import { padTo4, type Tensor } from "../tensor.ts";
+import { Parameter, padTo4, type Tensor } from "../tensor.ts";
 
 /**
  * y = x ⋆ weight (cross-correlation, as everywhere in deep learning).
@@ -25,12 +25,13 @@ import { padTo4, type Tensor } from "../tensor.ts";
 export function conv2d(x: Tensor, weight: Tensor, options: { stride?: number; padding?: number } = {}): Tensor {
   const shape = conv2dShape(x, weight, options.stride ?? 1, options.padding ?? 0);
   const tape = tapeOf(x, weight);
+  const operand = x.dtype === "f16" && weight instanceof Parameter ? weight.half : weight;
   return tape.record(
     "conv2d",
     [x, weight],
     [shape.streams, shape.batch, shape.outHeight, shape.outWidth, weight.shape[4]!],
-    (y) => tape.push(product(tape, shape, { x, weight, y })),
-    (dy) => [x.needsGrad ? inputGradient(x, weight, dy, shape) : null, weightGradient(x, weight, dy, shape)],
+    (y) => tape.push(product(tape, shape, { x, weight: operand, y })),
+    (dy) => [x.needsGrad ? inputGradient(x, operand, dy, shape) : null, weightGradient(x, weight, dy, shape)],
   );
 }
 
@@ -43,9 +44,10 @@ export function product(tape: Tape, shape: Conv2dShape, t: { x: Tensor; weight: 
 export function inputGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv2dShape): Tensor {
   const tape = tapeOf(dy);
   const tile = tape.device.tiles.choose(inputGradientProduct(shape));
-  const dx = tape.empty(`d(${x.name})`, x.shape);
+  const dx = tape.emptyLike(`d(${x.name})`, x);
   if (shape.sharedInput) {
-    const byStream = tape.empty(`d(${x.name}) by stream`, [shape.streams, ...x.shape.slice(1)]);
+    const shapeByStream = [shape.streams, ...x.shape.slice(1)];
+    const byStream = tape.empty(`d(${x.name}) by stream`, shapeByStream, { dtype: x.dtype });
     tape.push(
       conv2dInputGradient(tile, shape, { dy, weight, dx: byStream }),
       sumRows(shape.streams, x.paddedSize / 4, { x: byStream, total: dx }),

@@ -12,7 +12,7 @@ export function relu(x: Tensor): Tensor {
     x.shape,
     (y) => tape.push(kernels.reluForward(size, { x, y }, x.shape[0])),
     (dy) => {
-      const dx = tape.empty(`d(${x.name})`, x.shape);
+      const dx = tape.emptyLike(`d(${x.name})`, x);
       tape.push(kernels.reluBackward(size, { dy, y, dx }, x.shape[0]));
       return [dx];
     },
@@ -42,7 +42,7 @@ export function addScaled(a: Tensor, b: Tensor, scale: number): Tensor {
     (sum) => tape.push(kernels.add(size, scale, { a, b, sum }, a.shape[0])),
     (dy) => {
       if (scale === 1 || !b.needsGrad) return [dy, dy];
-      const db = tape.empty(`d(${b.name})`, b.shape);
+      const db = tape.emptyLike(`d(${b.name})`, b);
       tape.push(kernels.scale(size, scale, { x: dy, y: db }, b.shape[0]));
       return [dy, db];
     },

@@ -44,7 +44,7 @@ export function fuseGradients(
   fusion: Fusion,
   options: FusionOptions,
 ): [Tensor, Tensor | null] {
-  const df = tape.empty(`d(${f.name})`, f.shape);
+  const df = tape.emptyLike(`d(${f.name})`, f);
   const partials = fusionPartials(tape, shape);
   tape.push(fuseBackward(shape, options, { dy, f, fusion: fusion.weights, df, fusionPartials: partials }));
   return [df, fusionWeightGradient(tape, shape, fusion, partials)];

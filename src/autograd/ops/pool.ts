@@ -32,7 +32,7 @@ export function maxPool2d(x: Tensor, { kernelSize, stride, padding = 0, fusion }
     dtype: "i32",
   });
   const scatter = (dy: Tensor) => {
-    const dx = tape.empty(`d(${x.name})`, x.shape);
+    const dx = tape.emptyLike(`d(${x.name})`, x);
     tape.push(maxPoolBackward(shape, { dy, places, dx }));
     return dx;
   };
@@ -42,7 +42,7 @@ export function maxPool2d(x: Tensor, { kernelSize, stride, padding = 0, fusion }
   }
   const options = fusionOptions(x, fusion);
   const rows = { streams: 3, rows: x.shape[1]! * shape.outHeight * shape.outWidth, channels4: shape.channels4 };
-  const f = tape.empty("unfused maxima", outShape);
+  const f = tape.empty("unfused maxima", outShape, { dtype: x.dtype });
   return tape.record(
     "maxPool2d+fusion",
     [x, fusion.weights],
@@ -78,7 +78,7 @@ function poolShape(x: Tensor, kernelSize: number, stride: number, padding: numbe
   };
 }
 
-/** y[g, n, c] = the mean of x[g, n, ·, ·, c];  dx = dy / (H·W). x [G, N, H, W, C] → [G, N, C]. */
+/** y[g, n, c] = the mean of x[g, n, ·, ·, c];  dx = dy / (H·W). x [G, N, H, W, C] → [G, N, C], in f32 always. */
 export function globalAveragePool(x: Tensor): Tensor {
   const tape = tapeOf(x);
   const [streams, batch, height, width, channels] = x.shape;
@@ -89,9 +89,10 @@ export function globalAveragePool(x: Tensor): Tensor {
     [streams!, batch!, channels!],
     (y) => tape.push(globalAveragePoolForward(shape, { x, y })),
     (dy) => {
-      const dx = tape.empty(`d(${x.name})`, x.shape);
+      const dx = tape.emptyLike(`d(${x.name})`, x);
       tape.push(globalAveragePoolBackward(shape, { dy, dx }));
       return [dx];
     },
+    { dtype: "f32" },
   );
 }

@@ -20,7 +20,7 @@ export function stitch(x: Tensor, weight: Tensor): Tensor {
     x.shape,
     (y) => tape.push(stitchForward(shape, { x, weight, y })),
     (dy) => {
-      const dx = tape.empty(`d(${x.name})`, x.shape);
+      const dx = tape.emptyLike(`d(${x.name})`, x);
       const partials = tape.empty("stitch sums of blocks", [4, stitchBlocks(shape), 4 * shape.channels4]);
       tape.push(stitchBackward(shape, { dy, x, weight, dx, partials }));
       if (!weight.needsGrad) return [dx, null];
