@@ -1,8 +1,12 @@
 /**
  * The matrix product for adapters with subgroups of one known size: a workgroup is one subgroup, and nothing is shared
  * through memory. Lanes own columns of C (`columnVectors` vec4f each) for `rows` rows; the lanes load the tile's part
- * of A together and hand it round with subgroupBroadcast. Four k's make one expression, so that an accumulator
- * (a spilled register on software drivers) is read and written once for every four.
+ * of A together and hand it round. The unrolled code has two orders, for two kinds of compiler:
+ *
+ * - "accumulator": four k's make one expression, so that an accumulator (a spilled register on software drivers) is read
+ *   and written once for every four;
+ * - "k": an element of A is handed round once for all columns of a lane, and products are fused: the fewest instructions
+ *   where a compiler takes expressions as they stand.
  *
  * Wide subgroups fall into parts of `across` lanes, each with rows of its own, where C has too few columns for all lanes;
  * A then goes round within a part.
@@ -35,12 +39,16 @@ export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
   const loads = divideUp(units, across);
   const loadNames = Array.from({ length: loads }, (_, i) => `${i}`);
 
+  // A subgroup of four is a quad. SwiftShader has one instruction for a quad's broadcast and some ten for a subgroup's; in
+  // the weight gradient, whose loop is the longer one, it was slower nevertheless.
+  const handRound = lanes === 4 && alongK ? "quadBroadcast" : "subgroupBroadcast";
+
   /** A at (row i of the tile, k number v of four), handed round from the lane that loaded it. */
   const broadcast = (i: number, v: number) => {
     const unit = alongK ? i : i >> 2;
     const register = Math.floor(unit / across);
     const value = alongK ? `a${register}.${component(v)}` : `a${v}_${register}.${component(i & 3)}`;
-    if (parts === 1) return `subgroupBroadcast(${value}, ${unit % lanes}u)`;
+    if (parts === 1) return `${handRound}(${value}, ${unit % lanes}u)`;
     return `subgroupShuffle(${value}, firstLane + ${unit % across}u)`;
   };
 
@@ -50,13 +58,16 @@ export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
   const loadsOfA = alongK
     ? unroll(loads, (i) => `let a${i} = ${problem.loadA(`${i}`, "k", 0)};`)
     : unroll(4, (v) => unroll(loads, (i) => `let a${v}_${i} = ${problem.loadA(`${i}`, `k + ${v}u`, v)};`));
-  const products =
-    order === "accumulator"
-      ? (j: number) =>
-          unroll(rows, (i) => `c${i}_${j} += ${unroll(4, (v) => `${broadcast(i, v)} * b${j}_${v}`, " + ")};`)
-      : (j: number) => unroll(4, (v) => unroll(rows, (i) => `c${i}_${j} += ${broadcast(i, v)} * b${j}_${v};`));
-  const body = `${loadsOfA}
-${unroll(columnVectors, (j) => `${problem.loadB(`b${j}_`, `${j}`, "k")}\n${products(j)}`)}`;
+  const loadOfB = (j: number) => problem.loadB(`b${j}_`, `${j}`, "k");
+  const byAccumulator = unroll(
+    columnVectors,
+    (j) => `${loadOfB(j)}
+${unroll(rows, (i) => `c${i}_${j} += ${unroll(4, (v) => `${broadcast(i, v)} * b${j}_${v}`, " + ")};`)}`,
+  );
+  const productsOf = (i: number, v: number) => `let a${i}at${v} = vec4f(${broadcast(i, v)});
+${unroll(columnVectors, (j) => `c${i}_${j} = fma(a${i}at${v}, b${j}_${v}, c${i}_${j});`, " ")}`;
+  const byK = `${unroll(columnVectors, loadOfB)}\n${unroll(4, (v) => unroll(rows, (i) => productsOf(i, v)))}`;
+  const body = `${loadsOfA}\n${order === "accumulator" ? byAccumulator : byK}`;
 
   return defineKernel({
     name: `${problem.name}_subgroup_${parts > 1 ? `${parts}x` : ""}${across}x${rows}x${columnVectors}`,

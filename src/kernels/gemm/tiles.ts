@@ -129,12 +129,28 @@ export function candidateTiles(adapter: TileAdapter, product: Product, precision
   return tiles.filter((tile) => work(tile) <= mostWaste * least);
 }
 
-/** Time of a tile relative to its rows: small tiles reuse B less. Measured on lavapipe. */
-const heights = [
+/** Time of a tile relative to its rows: small tiles reuse B less. Measured. */
+interface Height {
+  readonly rows: number;
+  readonly cost: number;
+}
+
+const lavapipeHeights: readonly Height[] = [
   { rows: 32, cost: 1 },
   { rows: 16, cost: 1.15 },
   { rows: 8, cost: 1.6 },
 ];
+
+const swiftShaderHeights: readonly Height[] = [
+  { rows: 32, cost: 1 },
+  { rows: 16, cost: 1.1 },
+];
+
+/** The height that takes the least time for so many rows. */
+function bestHeight(heights: readonly Height[], rows: number): number {
+  const time = (height: Height) => divideUp(rows, height.rows) * height.rows * height.cost;
+  return heights.reduce((best, height) => (time(height) < time(best) ? height : best)).rows;
+}
 
 const lavapipeTile = (rows: number): SubgroupTile => ({
   strategy: "subgroup",
@@ -145,11 +161,11 @@ const lavapipeTile = (rows: number): SubgroupTile => ({
   order: "accumulator",
 });
 
-const swiftShaderTile = (columnVectors: number): SubgroupTile => ({
+const swiftShaderTile = (rows: number, columnVectors: number): SubgroupTile => ({
   strategy: "subgroup",
   lanes: 4,
   across: 4,
-  rows: 16,
+  rows,
   columnVectors,
   order: "k",
 });
@@ -162,14 +178,11 @@ export function tableTile(adapter: TileAdapter, { rows, columns, aVector }: Prod
       if (lanes !== 8) return sharedTile;
       // Loads of four rows fill a subgroup's lanes only with four rows for each lane.
       if (aVector === "rows") return lavapipeTile(32);
-      const height = heights.reduce((best, h) =>
-        divideUp(rows, h.rows) * h.rows * h.cost < divideUp(rows, best.rows) * best.rows * best.cost ? h : best,
-      );
-      return lavapipeTile(height.rows);
+      return lavapipeTile(bestHeight(lavapipeHeights, rows));
     }
     case "swiftshader":
       if (lanes !== 4) return sharedTile;
-      return swiftShaderTile(columns > lanes ? 2 : 1);
+      return swiftShaderTile(aVector === "rows" ? 32 : bestHeight(swiftShaderHeights, rows), columns > lanes ? 2 : 1);
     default:
       return null;
   }
@@ -182,7 +195,11 @@ export function parallelism(device: Device): number {
 
 /** Every tile that the adapter's table or a measurement on it can give. */
 export function everyTile(adapter: TileAdapter): GemmTile[] {
-  return [...tilesOf(adapter, "f16"), ...heights.map(({ rows }) => lavapipeTile(rows)), ...[1, 2].map(swiftShaderTile)];
+  const forLavapipe = lavapipeHeights.map(({ rows }) => lavapipeTile(rows));
+  const forSwiftShader = swiftShaderHeights.flatMap(({ rows }) =>
+    [1, 2].map((columns) => swiftShaderTile(rows, columns)),
+  );
+  return [...tilesOf(adapter, "f16"), ...forLavapipe, ...forSwiftShader];
 }
 
 /** A tile in a line, for files: `shared rows=64 columns=64 depth=16 rowsPerLane=8 columnsPerLane=8`. */
