@@ -119,6 +119,33 @@ describe("the experiment on generated scenes", () => {
     expect(Object.fromEntries(after)).toEqual(before);
   });
 
+  test("weights that were removed are made again where they are needed, and only there", {
+    timeout: 60_000,
+  }, async () => {
+    const weights = (id: string, file: string) => join(whole, "jobs", id, file);
+    const needed = weights("seed-1/train/rho0.5-n16/csnet-matched", "network-0.safetensors");
+    const needless = weights("seed-0/pretrain-ae-rho0.5", "weights.safetensors");
+    const bytes = readFileSync(needed);
+    rmSync(needed);
+    rmSync(weights("seed-1/pretrain-e-rho0.5", "weights.safetensors")); // which that network starts from
+    rmSync(needless);
+    rmSync(join(whole, "jobs/seed-1/test/rho0.5-n16/csnet-matched/reading-2/done.json"));
+    const records = join(whole, "readings.jsonl");
+    const told = readFileSync(records, "utf8");
+    const isOf = (line: string) =>
+      line.includes("seed-1/test/rho0.5-n16/csnet-matched") && line.includes('"reading":2');
+    writeFileSync(
+      records,
+      `${told
+        .split("\n")
+        .filter((line) => !isOf(line))
+        .join("\n")}`,
+    );
+    expect((await run(whole)).failed).toEqual([]);
+    expect(readFileSync(needed)).toEqual(bytes);
+    expect(existsSync(needless)).toBe(false);
+  });
+
   test("a checkpoint that is not the frozen one is not tested; other settings are refused", {
     timeout: 60_000,
   }, async () => {

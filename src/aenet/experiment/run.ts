@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import type { Device } from "../../kernels/device.ts";
 import { type AdapterChoice, openDevice } from "../../node/index.ts";
 import { Interrupted } from "./trainer.ts";
-import { inShard, type Job, type Shard, type WorkFolder, type WorkResult, work } from "./worklist.ts";
+import { inShard, type Job, openJobs, type Shard, type WorkFolder, type WorkResult, work } from "./worklist.ts";
 
 /** How an experiment is worked off; nothing of it changes what is computed. */
 export interface RunSettings {
@@ -73,7 +73,7 @@ export async function runJobs(
   const child = childShard(process.env);
   const signal = child ? AbortSignal.any([settings.signal, parentsSignal()]) : settings.signal;
   const mine = jobs.filter((job) => !shard || inShard(job, shard));
-  const progress = new Progress(mine, folder, events);
+  const progress = new Progress(jobs, mine, folder, events);
   if (child === null && settings.jobs > 1) return runChildren(mine, folder, settings, progress, events);
   const report = (message: ChildReport) => {
     if (process.connected) process.send?.(message);
@@ -156,8 +156,9 @@ class Progress {
   #costLeft: number;
   #costDone = 0;
 
-  constructor(jobs: readonly Job[], folder: WorkFolder, events: RunEvents) {
-    const open = jobs.filter(({ id }) => !folder.isDone(id));
+  constructor(all: readonly Job[], jobs: readonly Job[], folder: WorkFolder, events: RunEvents) {
+    const wanted = openJobs(all, folder);
+    const open = jobs.filter(({ id }) => wanted.has(id));
     this.#events = events;
     this.#total = jobs.length;
     this.#done = jobs.length - open.length;

@@ -76,6 +76,11 @@ export interface EpochTrace {
 const momentum = 0.9;
 const weightDecay = 1e-4;
 
+/** A step's losses or gradients were not finite. */
+export class Diverged extends Error {
+  override name = "Diverged";
+}
+
 /** Thrown where the signal ended a run; the run begins anew when it is wanted again. */
 export class Interrupted extends Error {
   override name = "Interrupted";
@@ -85,7 +90,7 @@ export class Interrupted extends Error {
  * Trains for the whole budget, at rates that fall to zero along half a cosine. The weights after the last step are the
  * result: no split chooses among them.
  *
- * @throws Interrupted; Error where a step was not finite.
+ * @throws Interrupted; Diverged where a step was not finite.
  */
 export async function trainNetwork(device: Device, job: TrainingJob, signal?: AbortSignal): Promise<Trained> {
   const { architecture, data, rates, budget, augment, seeds } = job;
@@ -127,7 +132,7 @@ export async function trainNetwork(device: Device, job: TrainingJob, signal?: Ab
       const settle = async (count: number) => {
         while (queued.length > count) {
           const values = await queued.shift()!;
-          if (values.nonFinite > 0) throw new Error(`step ${steps}: a value is not finite; a lower rate helps`);
+          if (values.nonFinite > 0) throw new Diverged(`step ${steps}: a value is not finite; a lower rate helps`);
           losses.push(values);
         }
       };
@@ -153,6 +158,23 @@ export async function trainNetwork(device: Device, job: TrainingJob, signal?: Ab
     await device.gpu.queue.onSubmittedWorkDone().catch(() => {});
     step.destroy();
     parameters.destroy();
+  }
+}
+
+/** {@link trainNetwork}, begun anew at half the rates as often as it diverges, at most eight times. */
+export async function trainUntilFinite(
+  device: Device,
+  job: TrainingJob,
+  signal?: AbortSignal,
+): Promise<Trained & { readonly halvings: number }> {
+  for (let halvings = 0; ; halvings++) {
+    const { lr, fusionLr, lambda } = job.rates;
+    const rates = { lr: lr / 2 ** halvings, fusionLr: fusionLr / 2 ** halvings, lambda };
+    try {
+      return { ...(await trainNetwork(device, { ...job, rates }, signal)), halvings };
+    } catch (error) {
+      if (!(error instanceof Diverged) || halvings === 8) throw error;
+    }
   }
 }
 

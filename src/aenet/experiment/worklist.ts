@@ -22,6 +22,8 @@ export interface Job {
   readonly lane: number;
   /** Expected seconds, for the time left. */
   readonly cost: number;
+  /** Large files of its folder that later jobs read. Where they were removed, the job is done again if one still needs them. */
+  readonly files?: readonly string[];
   /** Does the job and returns what goes into done.json. */
   run(at: JobPlace): Promise<object>;
 }
@@ -57,13 +59,18 @@ export class WorkFolder {
     return JSON.parse(await readFile(join(this.folderOf(id), "done.json"), "utf8")) as T;
   }
 
+  /** Whether the files that a done job left are still there. */
+  hasFiles({ id, files = [] }: Job): boolean {
+    return files.every((file) => existsSync(join(this.folderOf(id), file)));
+  }
+
   /** Does a job that nobody else does. @throws LockedError where somebody does. */
   async do(job: Job, signal: AbortSignal): Promise<void> {
     const folder = this.folderOf(job.id);
     mkdirSync(folder, { recursive: true });
     const release = acquireLock(join(folder, "lock"));
     try {
-      if (this.isDone(job.id)) return;
+      if (this.isDone(job.id) && this.hasFiles(job)) return;
       const result = await job.run({ folder, signal });
       await replaceSharedFile(join(folder, "done.json"), `${JSON.stringify(result)}\n`);
       this.#done.add(job.id);
@@ -132,14 +139,15 @@ export async function work(jobs: readonly Job[], folder: WorkFolder, options: Wo
   const failed = new Map<string, Error>();
   const order = prefer ? [...jobs].sort((a, b) => Number(inShard(b, prefer)) - Number(inShard(a, prefer))) : jobs;
   for (;;) {
-    const open = order.filter(({ id }) => !folder.isDone(id) && !failed.has(id));
+    const wanted = openJobs(jobs, folder);
+    const open = order.filter(({ id }) => wanted.has(id) && !failed.has(id));
     const mine = open.filter((job) => !shard || inShard(job, shard));
     if (mine.length === 0) return resultOf(open.length);
     const before = open.length;
     let did = false;
     for (const job of mine) {
       if (signal.aborted) throw new Interrupted("interrupted");
-      if (!job.needs.every((id) => folder.isDone(id))) continue;
+      if (!job.needs.every((id) => folder.isDone(id) && !wanted.has(id))) continue;
       const began = performance.now();
       try {
         await folder.do(job, signal);
@@ -156,7 +164,8 @@ export async function work(jobs: readonly Job[], folder: WorkFolder, options: Wo
     }
     if (did) continue;
     const others = open.filter(({ id }) => folder.isUnderWay(id));
-    if (others.length === 0 && order.filter(({ id }) => !folder.isDone(id) && !failed.has(id)).length === before)
+    const now = openJobs(jobs, folder);
+    if (others.length === 0 && order.filter(({ id }) => now.has(id) && !failed.has(id)).length === before)
       return resultOf(before);
     await sleep(pollMs);
   }
@@ -164,6 +173,16 @@ export async function work(jobs: readonly Job[], folder: WorkFolder, options: Wo
   function resultOf(left: number): WorkResult {
     return { failed: [...failed].map(([id, error]) => ({ id, error })), left: left + failed.size };
   }
+}
+
+/** What is not done, and what has to be done again because files that it left are gone. */
+export function openJobs(jobs: readonly Job[], folder: WorkFolder): Set<string> {
+  const byId = new Map(jobs.map((job) => [job.id, job]));
+  const open = new Set(jobs.filter(({ id }) => !folder.isDone(id)).map(({ id }) => id));
+  for (const id of open) // grows while it is gone through
+    for (const needed of byId.get(id)!.needs)
+      if (!open.has(needed) && !folder.hasFiles(byId.get(needed)!)) open.add(needed);
+  return open;
 }
 
 function checkJobs(jobs: readonly Job[]): void {

@@ -36,13 +36,14 @@ import {
 } from "../results.ts";
 import { seedOf } from "../streams.ts";
 import {
+  Diverged,
   type EpochTrace,
   type Images,
-  Interrupted,
   type Rates,
   type StartWeights,
   testNetwork,
   trainNetwork,
+  trainUntilFinite,
   type Weights,
 } from "../trainer.ts";
 import type { Job, WorkFolder } from "../worklist.ts";
@@ -69,6 +70,8 @@ interface TrainedMethod {
   readonly networks: readonly (Omit<FrozenNetwork, "checkpoint"> & {
     readonly file: string;
     readonly steps: number;
+    /** How often it diverged and was begun anew at half the rates. */
+    readonly halvings: number;
     readonly epochs: readonly EpochTrace[];
   })[];
   readonly settings: FrozenRun["settings"];
@@ -245,6 +248,7 @@ class Plan {
       id: this.#pretrainingId(repetition, from, rho),
       needs: basis === null ? [] : [this.#pretrainingId(repetition, basis, rho)],
       lane: repetition.index,
+      files: ["weights.safetensors"],
       cost: steps * secondsAStep(arch) + (from === "ae" ? 0 : 0.001 * pretraining.train),
       run: async ({ folder, signal }) => {
         const architecture = this.#architecture(arch, isLayout ? layoutClasses : EIGHT_EMOTIONS);
@@ -263,9 +267,10 @@ class Plan {
           },
           start,
         };
-        const { weights, steps, epochs } = await trainNetwork(await this.#context.device(), job, signal);
+        const trained = await trainUntilFinite(await this.#context.device(), job, signal);
+        const { weights, steps, epochs, halvings } = trained;
         const sha256 = await this.#save(join(folder, "weights.safetensors"), architecture, weights, steps, null);
-        return { sha256, steps, epochs };
+        return { sha256, steps, epochs, halvings };
       },
     };
   }
@@ -308,8 +313,7 @@ class Plan {
           const { val } = await this.#trainMethod(repetition, method, cell, rates, null, signal);
           return { rates, val, score: scoreOf(val) };
         } catch (error) {
-          if (signal.aborted || error instanceof Interrupted || !/not finite/.test((error as Error).message))
-            throw error;
+          if (!(error instanceof Diverged)) throw error;
           return { rates, val: { aes: null, emo: null }, score: 0 }; // diverged: never chosen
         }
       },
@@ -415,6 +419,7 @@ class Plan {
       needs: ["choose", ...(repetition.kind === "seed" ? ["pilot"] : []), ...this.#starts(repetition, method, cell)],
       lane: repetition.index,
       cost: this.#cost(method, cell),
+      files: method.networks.map((_, i) => `network-${i}.safetensors`),
       run: async ({ folder, signal }) =>
         this.#trainMethod(repetition, method, cell, await this.#chosen(method), folder, signal),
     };
@@ -457,7 +462,7 @@ class Plan {
     const name = `${nameOf(repetition)}/test/${cellName(cell)}/${method.name}`;
     return {
       id: `${name}/reading-${reading}`,
-      needs: ["freeze"],
+      needs: ["freeze", this.#trainingId(repetition, method, cell)],
       lane: repetition.index,
       cost: 2 * method.networks.length,
       run: async () => {
@@ -478,7 +483,7 @@ class Plan {
             tasks: tasksOfMethod(method),
             networks: frozen.networks.map(({ checkpoint: _, ...network }) => network),
             pretraining: describePretraining(method),
-            settings: frozen.settings,
+            settings: { ...frozen.settings, halvings: Math.max(...trained.networks.map(({ halvings }) => halvings)) },
             predictions: predictionsOf(data.samples, rows, averageAnswers(results), EIGHT_EMOTIONS, {
               imageOf: (row) => row,
             }),
@@ -590,11 +595,11 @@ class Plan {
       for (const [flag, from] of Object.entries(network.start) as [InitFlag, Pretraining][])
         start.push(await this.#startFrom(flag, this.#pretrainingId(repetition, from, cell.rho), from));
       const budget = { epochs, batchSize };
-      const trained = await trainNetwork(
-        device,
-        { architecture, data, rates, budget, freeze: network.freeze, augment: true, seeds, start },
-        signal,
-      );
+      const job = { architecture, data, rates, budget, freeze: network.freeze, augment: true, seeds, start };
+      // A setting that diverges in tuning is not chosen; later it has to end with something.
+      const trained = folder
+        ? await trainUntilFinite(device, job, signal)
+        : { ...(await trainNetwork(device, job, signal)), halvings: 0 };
       const config = { ...settings, architecture, freeze: network.freeze, start: network.start, seeds, cell };
       const config_sha256 = configSha256(config as unknown as Record<string, unknown>);
       const file = `network-${i}.safetensors`;
@@ -609,6 +614,7 @@ class Plan {
         checkpoint_sha256,
         file,
         steps: trained.steps,
+        halvings: trained.halvings,
         epochs: trained.epochs,
       });
       results.push((await testNetwork(device, architecture, trained.weights, data, "val", rates.lambda)).results);
