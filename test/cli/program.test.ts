@@ -33,6 +33,7 @@ describe("help", () => {
     ["bench", "step"],
     ["experiment", "fig1"],
     ["experiment", "generated"],
+    ["experiment", "report"],
   ])("of %s %s has an example", async (...names) => {
     const { code, out } = await run([...names.filter(Boolean), "--help"]);
     expect(code).toBe(0);

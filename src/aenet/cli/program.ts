@@ -11,6 +11,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { fig1Command } from "./commands/experiment-fig1.ts";
 import { generatedCommand } from "./commands/experiment-generated.ts";
+import { reportCommand } from "./commands/experiment-report.ts";
 import { exportCommand } from "./commands/export.ts";
 import { gradcheckCommand } from "./commands/gradcheck.ts";
 import { predictCommand } from "./commands/predict.ts";
@@ -33,7 +34,7 @@ const allCommands: Commands = {
   top: [trainCommand(), evalCommand(), predictCommand(), exportCommand(), gradcheckCommand(), doctorCommand()],
   data: [importCommand(), synthCommand(), checkCommand(), packCommand()],
   bench: [benchStepCommand()],
-  experiment: [fig1Command(), generatedCommand()],
+  experiment: [fig1Command(), generatedCommand(), reportCommand()],
 };
 
 /**

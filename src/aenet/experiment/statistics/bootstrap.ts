@@ -6,8 +6,8 @@ import { quantile } from "./summary.ts";
 export interface BootstrapOptions {
   /** What is drawn with replacement: each unit's images. Single images, or the images of a theme. */
   readonly units: readonly (readonly number[])[];
-  /** The statistic of a multiset of images; NaN where it is not defined (one class alone, say). */
-  readonly statistic: (images: readonly number[]) => number;
+  /** The statistic where image i counts `counts[i]` times; NaN where it is not defined (one class alone, say). */
+  readonly statistic: (counts: Uint32Array) => number;
   readonly seed: number;
   /** What is estimated: intervals of other things draw other numbers. */
   readonly name: string;
@@ -28,11 +28,12 @@ export function bootstrapInterval(options: BootstrapOptions): Interval | null {
   const { units, statistic, seed, name, level = 0.95, resamples = 2000 } = options;
   if (units.length === 0) throw new RangeError(`bootstrap: there is nothing to draw for ${name}`);
   const random = new Random(seed, "bootstrap", name);
+  const counts = new Uint32Array(1 + units.reduce((most, unit) => Math.max(most, ...unit), 0));
   const found: number[] = [];
   for (let i = 0; i < resamples; i++) {
-    const images: number[] = [];
-    for (let j = 0; j < units.length; j++) for (const image of units[random.integer(units.length)]!) images.push(image);
-    const value = statistic(images);
+    counts.fill(0);
+    for (let j = 0; j < units.length; j++) for (const image of units[random.integer(units.length)]!) counts[image]!++;
+    const value = statistic(counts);
     if (!Number.isNaN(value)) found.push(value);
   }
   if (found.length < 0.9 * resamples) return null;

@@ -1,0 +1,143 @@
+/** Who is better than whom, and whether that may be said. Pure. */
+import type { Task } from "../../architecture.ts";
+import type { Interval } from "../../statistics.ts";
+import { type Cell, type Comparison, cellName, type Experiment, type RunResult } from "../results.ts";
+import { testFamily } from "../statistics/family.ts";
+import { detectableEffect } from "../statistics/power.ts";
+import { deviation, mean, meanInterval } from "../statistics/summary.ts";
+import { type Answers, answersOf, pairAnswers } from "./answers.ts";
+import { accuracyOf, bootstrapOver, type Precision } from "./scores.ts";
+
+/** Accuracy of `method` minus accuracy of `against`, over the seeds that both have. */
+export interface Difference {
+  readonly method: string;
+  readonly against: string;
+  readonly task: Task;
+  readonly seeds: readonly number[];
+  readonly by_seed: readonly number[];
+  readonly mean: number;
+  readonly deviation: number | null;
+  /** 95 %, of this difference by itself: nothing is decided by it. */
+  readonly interval: Interval | null;
+  readonly interval_kind: "student over seeds" | "bootstrap over images" | "bootstrap over groups";
+}
+
+export type Verdict = "method wins" | "against wins" | "no difference shown" | "incomplete";
+
+/** A test of the primary family; its p values are null until all seeds of the whole family are there. */
+export interface PrimaryTest extends Comparison {
+  readonly planned: number;
+  readonly seeds: readonly number[];
+  readonly by_seed: readonly number[];
+  readonly mean: number | null;
+  readonly deviation: number | null;
+  readonly p: number | null;
+  readonly holm: number | null;
+  /** Simultaneous over the family. A limit is null where the design gives none. */
+  readonly interval: { readonly low: number | null; readonly high: number | null } | null;
+  readonly verdict: Verdict;
+  /** The smallest true difference that this test finds with power 0.8 at alpha/m, by the pilot's deviation. */
+  readonly detectable: number | null;
+  readonly pilot_deviation: number | null;
+}
+
+/** null where the two have no seed in common. @throws Error where they were not tested on the same images. */
+export function compare(
+  left: readonly Answers[],
+  right: readonly Answers[],
+  task: Task,
+  precision: Precision,
+): Difference | null {
+  const pairs = pairAnswers(left, right);
+  if (pairs.length === 0) return null;
+  const others = pairs.map(([, b]) => b);
+  const difference = (a: Answers, k: number) => {
+    const [ours, theirs] = [accuracyOf(a), accuracyOf(others[k]!)];
+    return (counts?: ArrayLike<number>) => ours(counts) - theirs(counts);
+  };
+  const bySeed = pairs.map(([a], k) => difference(a, k)());
+  const [method, against] = [pairs[0]![0].runs[0]!.method, others[0]!.runs[0]!.method];
+  const isGrouped = pairs.every(([a]) => a.groups !== null);
+  const overSeeds = pairs.length > 1 && !isGrouped;
+  const own = pairs.map(([a]) => a);
+  const name = `${cellName(own[0]!.runs[0]!.cell)} ${method} against ${against} ${task}`;
+  return {
+    method,
+    against,
+    task,
+    seeds: own.map(({ seed }) => seed),
+    by_seed: bySeed,
+    mean: mean(bySeed),
+    deviation: deviation(bySeed),
+    interval: overSeeds ? meanInterval(bySeed) : bootstrapOver(own, difference, { ...precision, name }),
+    interval_kind: overSeeds ? "student over seeds" : isGrouped ? "bootstrap over groups" : "bootstrap over images",
+  };
+}
+
+/**
+ * The primary family. Nothing is tested before every planned pair of every test is there: whoever looks earlier and stops
+ * when it suits him errs more often than alpha says. Seeds that were not planned are left out.
+ */
+export function testPrimary(experiment: Experiment, results: readonly RunResult[]): PrimaryTest[] {
+  const { primary, alpha, pilot } = experiment;
+  const found = primary.map((comparison) => {
+    const planned = plannedCell(experiment, comparison.cell);
+    const answers = (method: string) => answersOf(results, { ...comparison, method, folds: planned.folds });
+    const pairs = pairAnswers(answers(comparison.method), answers(comparison.against)).filter(([{ seed }]) =>
+      planned.seeds.includes(seed),
+    );
+    return {
+      comparison,
+      planned: planned.seeds.length,
+      seeds: pairs.map(([{ seed }]) => seed),
+      bySeed: pairs.map(([a, b]) => accuracyOf(a)() - accuracyOf(b)()),
+    };
+  });
+  const isComplete = found.length > 0 && found.every(({ planned, seeds }) => seeds.length === planned);
+  const tests = isComplete
+    ? testFamily(
+        found.map(({ bySeed }) => bySeed),
+        alpha,
+      )
+    : [];
+  const effects = new Map<number, number>(); // by simulation, so once for each number of pairs
+  return found.map(({ comparison, planned, seeds, bySeed }, i) => {
+    const test = tests[i];
+    const centre = bySeed.length === 0 ? null : mean(bySeed);
+    const finite = (limit: number) => (Number.isFinite(limit) ? limit : null);
+    const tried = pilot?.find((entry) => sameComparison(entry, comparison));
+    const spread = tried ? deviation(tried.differences) : null;
+    if (spread !== null && !effects.has(planned))
+      effects.set(planned, detectableEffect({ n: planned, level: alpha / primary.length }));
+    return {
+      ...comparison,
+      planned,
+      seeds,
+      by_seed: bySeed,
+      mean: centre,
+      deviation: deviation(bySeed),
+      p: test?.p ?? null,
+      holm: test?.holm ?? null,
+      interval: test ? { low: finite(test.interval.low), high: finite(test.interval.high) } : null,
+      verdict: test === undefined ? "incomplete" : verdictOf(test.rejected, centre!),
+      detectable: spread === null ? null : finite(effects.get(planned)! * spread),
+      pilot_deviation: spread,
+    };
+  });
+}
+
+function verdictOf(rejected: boolean, difference: number): Verdict {
+  if (!rejected) return "no difference shown";
+  return difference > 0 ? "method wins" : "against wins";
+}
+
+function plannedCell({ cells }: Experiment, cell: Cell) {
+  const found = cells.find((planned) => cellName(planned.cell) === cellName(cell));
+  if (!found)
+    throw new Error(`experiment: the primary family compares in ${cellName(cell)}, which is none of its cells`);
+  return found;
+}
+
+function sameComparison(a: Comparison, b: Comparison): boolean {
+  return a.method === b.method && a.against === b.against && a.task === b.task && cellName(a.cell) === cellName(b.cell);
+}

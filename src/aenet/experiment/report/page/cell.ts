@@ -1,0 +1,274 @@
+/** One cell of the experiment: its methods' figures, differences, confusions, curves and fusion weights. Pure. */
+import type { Task } from "../../../architecture.ts";
+import { type CellReport, type MethodReport, protagonist, type TaskReport } from "../analysis.ts";
+import { confusionChart } from "../charts/confusion.ts";
+import { intervalChart } from "../charts/intervals.ts";
+import { lineChart } from "../charts/lines.ts";
+import type { Curve, CurveName } from "../curves.ts";
+import { element, fragment, type Markup } from "../markup.ts";
+import type { IntervalKind } from "../scores.ts";
+import { inlineSvg } from "../svg.ts";
+import { countText, decimals, estimateText, gainText, percents, points, range, taskNames } from "./format.ts";
+import { type Row, table, withSmall } from "./table.ts";
+import type { Titles } from "./titles.ts";
+
+const kinds: Readonly<Record<CellReport["kind"], string>> = {
+  primary: "Primary cell: only the primary tests decide; all else here is shown without a claim.",
+  exploratory: "Exploratory: shown for orientation. No wins are claimed here.",
+  descriptive: "Descriptive: intervals, and no tests.",
+};
+
+export function cellSection(cell: CellReport, titles: Titles): Markup {
+  return element(
+    "section",
+    { id: `cell-${cell.name}` },
+    element("h2", {}, cell.title),
+    element("p", {}, kinds[cell.kind]),
+    cell.rows.length === 0
+      ? element("p", {}, "There are no results yet.")
+      : fragment(
+          (["aes", "emo"] as const).map((task) => taskPart(cell, task)),
+          differencesPart(cell, titles),
+          confusionsPart(cell),
+          curvesPart(cell),
+          fusionPart(cell),
+        ),
+  );
+}
+
+function taskPart(cell: CellReport, task: Task): Markup | null {
+  const answered = cell.rows.flatMap((row): [MethodReport, TaskReport][] =>
+    row.tasks[task] ? [[row, row.tasks[task]]] : [],
+  );
+  if (answered.length === 0) return null;
+  const [, first] = answered.find(([{ method }]) => method === protagonist) ?? answered[0]!;
+  const hasPaper = answered.some(([, { paper }]) => paper !== null);
+  return fragment(
+    element("h3", {}, taskNames[task][0]!.toUpperCase() + taskNames[task].slice(1)),
+    element(
+      "div",
+      { class: "wide" },
+      inlineSvg(
+        intervalChart({
+          title: `Test accuracy of each method on ${taskNames[task]} in ${cell.title}`,
+          heading: `Test accuracy on ${taskNames[task]}`,
+          axis: `%; dots are seeds, bars 95 % intervals (${describeKinds(answered)})`,
+          format: (value) => percents(value),
+          reference: { at: first.ours.majority, label: "majority" },
+          rows: answered.map(([row, { ours }]) => ({
+            label: row.title,
+            value: ours.accuracy.value,
+            interval: ours.accuracy.interval,
+            points: ours.accuracy.by_seed.length > 1 ? ours.accuracy.by_seed : [],
+            note: percents(ours.accuracy.value),
+            series: row.method === protagonist ? 0 : row.role === "reference" ? 6 : row.role === "control" ? 2 : 1,
+          })),
+        }),
+      ),
+    ),
+    table(
+      `${taskNames[task]}: mean ± deviation over seeds, 95 % intervals below`,
+      [
+        "method and pre-training",
+        "parameters",
+        "accuracy, %",
+        "majority, %",
+        "balanced accuracy, %",
+        ...(task === "aes" ? ["AUC", "SRCC with scores", "PLCC with scores"] : []),
+        "AENet's gain",
+        ...(hasPaper ? ["paper, %", "AENet's gain there"] : []),
+        "seeds",
+        "test images",
+      ],
+      answered.map(([row, found]) => ({
+        ...rowHead(row),
+        cells: [
+          row.parameters.map(countText).join(" + "),
+          figure(found.ours.accuracy, percents),
+          percents(found.ours.majority),
+          figure(found.ours.balanced_accuracy, percents),
+          ...(task === "aes"
+            ? [found.ours.auc, found.ours.srcc, found.ours.plcc].map((of) => figure(of, decimals))
+            : []),
+          gainText(found.gain),
+          ...(hasPaper
+            ? [found.paper === null ? "–" : (100 * found.paper).toFixed(2), gainText(found.paper_gain)]
+            : []),
+          String(found.ours.seeds.length),
+          String(found.ours.images),
+        ],
+      })),
+    ),
+  );
+}
+
+/** The name with its marks; under it what it was trained on before. */
+function rowHead(row: MethodReport): Pick<Row, "name" | "under" | "kind"> {
+  const marks = `${row.paper_protocol ? " †" : ""}${row.readings > 1 ? " ‡" : ""}`;
+  const kind = row.method === protagonist ? "leader" : row.role === "reference" ? "reference" : null;
+  return {
+    name: `${row.title}${marks}`,
+    under: [
+      ...row.pretraining.map((text) => (text === "" ? "not pre-trained" : text)),
+      ...(row.paper_protocol ? ["† pre-training saw images that are tested on (--paper-protocol)"] : []),
+      ...(row.readings > 1 ? [`‡ the test split was read ${row.readings} times`] : []),
+    ],
+    ...(kind === null ? {} : { kind }),
+  };
+}
+
+function figure(
+  estimate: TaskReport["ours"]["accuracy"] | null,
+  format: (value: number) => string,
+): ReturnType<typeof withSmall> {
+  return withSmall(estimateText(estimate, format), estimate?.interval ? range(estimate.interval, format) : null);
+}
+
+const kindTexts: Readonly<Record<IntervalKind, string>> = {
+  "student over seeds": "Student's over seeds",
+  wilson: "Wilson's over images",
+  "bootstrap over images": "bootstrap over images",
+  "bootstrap over groups": "bootstrap over groups",
+};
+
+function describeKinds(answered: readonly [MethodReport, TaskReport][]): string {
+  const found = answered.map(([, { ours }]) => ours.accuracy.interval_kind).filter((kind) => kind !== null);
+  return [...new Set(found)].map((kind) => kindTexts[kind]).join("; ");
+}
+
+function differencesPart({ differences, kind }: CellReport, titles: Titles): Markup | null {
+  if (differences.length === 0) return null;
+  return disclosure(
+    `AENet minus every other method${kind === "primary" ? " (exploratory: the primary tests stand above)" : ""}`,
+    table(
+      "Paired differences of test accuracy, in percentage points; each interval by itself, nothing is decided by it",
+      ["against", "pairs", "mean ± deviation", "95 % interval", "interval"],
+      differences.map((of) => ({
+        name: titles.method(of.against),
+        under: [taskNames[of.task]],
+        cells: [
+          String(of.seeds.length),
+          `${points(of.mean)}${of.deviation === null ? "" : ` ± ${percents(of.deviation)}`}`,
+          of.interval === null ? "–" : range(of.interval, points),
+          kindTexts[of.interval_kind],
+        ],
+      })),
+    ),
+  );
+}
+
+function confusionsPart({ rows }: CellReport): Markup {
+  return disclosure(
+    "Confusion matrices and each class's accuracy",
+    (["aes", "emo"] as const).map((task) => {
+      const answered = rows.filter((row) => row.tasks[task] !== null);
+      if (answered.length === 0) return null;
+      const classes = answered[0]!.tasks[task]!.ours.per_class;
+      return fragment(
+        table(
+          `Accuracy of each class of ${taskNames[task]}, %, all seeds together`,
+          ["method", ...classes.map(({ name, images }) => `${name} (${images})`)],
+          answered.map((row) => ({
+            name: row.title,
+            cells: row.tasks[task]!.ours.per_class.map(({ accuracy }) =>
+              accuracy === null ? "–" : percents(accuracy),
+            ),
+          })),
+        ),
+        charts(
+          answered.map((row) => {
+            const { confusion, per_class } = row.tasks[task]!.ours;
+            return inlineSvg(
+              confusionChart(
+                row.title,
+                per_class.map(({ name }) => name),
+                confusion,
+              ),
+            );
+          }),
+        ),
+      );
+    }),
+  );
+}
+
+const quantities: Readonly<Record<CurveName, string>> = {
+  loss: "loss",
+  acc_aes: "accuracy, aesthetics",
+  acc_emo: "accuracy, emotion",
+};
+const splitSeries = { train: 1, val: 0, test: 2 } as const;
+
+function curvesPart({ rows }: CellReport): Markup | null {
+  const drawn = rows.flatMap((row) =>
+    row.curves.flatMap(({ tasks, curves }) =>
+      (["loss", "acc_aes", "acc_emo"] as const).flatMap((quantity) => {
+        const found = curves.filter((curve) => curve.quantity === quantity);
+        const suffix = tasks.length === 1 && quantity === "loss" ? ` (${taskNames[tasks[0]!]})` : "";
+        return found.length === 0 ? [] : [curveChart(`${row.title}: ${quantities[quantity]}${suffix}`, found)];
+      }),
+    ),
+  );
+  return drawn.length === 0 ? null : disclosure("Loss and accuracy by epoch", charts(drawn));
+}
+
+function curveChart(heading: string, curves: readonly Curve[]): Markup {
+  const isLoss = curves[0]!.quantity === "loss";
+  return inlineSvg(
+    lineChart({
+      title: `${heading}, by epoch; thin lines are runs, thick ones their mean`,
+      heading,
+      axis: "epoch",
+      format: isLoss ? (value) => String(value) : (value) => `${Math.round(100 * value)} %`,
+      lines: curves.map(({ split, mean, runs }) => ({
+        label: { train: "train", val: "val", test: "test" }[split],
+        series: splitSeries[split],
+        x: mean.epoch,
+        y: mean.value,
+        behind: runs.length < 2 ? [] : runs.map(({ epoch, value }) => ({ x: epoch, y: value })),
+      })),
+    }),
+  );
+}
+
+function fusionPart({ rows }: CellReport): Markup | null {
+  const fused = rows.filter(({ fusion }) => fusion !== null);
+  if (fused.length === 0) return null;
+  return disclosure(
+    "Fusion weights by layer",
+    element(
+      "p",
+      { class: "muted" },
+      "Share of the shared stream in each fused map, α_s/(α_p + α_s) for aesthetics and β_s/(β_p + β_s) for emotion, the mean over seeds; " +
+        "where a batch norm follows, only this ratio matters. For cross-stitched networks it is the other stream's share.",
+    ),
+    charts(
+      fused.flatMap(({ title, fusion }) =>
+        (["alpha", "beta"] as const).map((side) =>
+          inlineSvg(
+            lineChart({
+              title: `${title}: share of the shared stream for ${side === "alpha" ? "aesthetics" : "emotion"}, by layer and epoch`,
+              heading: `${title}: ${side === "alpha" ? "aesthetics, α" : "emotion, β"}`,
+              axis: "epoch",
+              format: (value) => String(value),
+              lines: fusion!.points.map((point, j) => ({
+                label: point === 0 ? "stem" : `layer${point}`,
+                series: j,
+                x: fusion!.epoch,
+                y: fusion![side].map((ratios) => ratios[j]!),
+              })),
+            }),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function charts(drawn: readonly Markup[]): Markup {
+  return element("div", { class: "charts" }, drawn);
+}
+
+function disclosure(summary: string, ...content: Parameters<typeof fragment>): Markup {
+  return element("details", {}, element("summary", {}, summary), ...content);
+}

@@ -1,0 +1,203 @@
+/** The figures of a method's answers to a task, over its seeds, with what is known of their precision. Pure. */
+import { type Interval, wilson } from "../../statistics.ts";
+import { bootstrapInterval, unitsOf } from "../statistics/bootstrap.ts";
+import {
+  accuracy,
+  addMatrices,
+  type ConfusionMatrix,
+  confusionMatrix,
+  correct,
+  majority,
+  perClassAccuracy,
+  total,
+} from "../statistics/confusion.ts";
+import { areaUnderCurve, pearson, rankingOf, spearman } from "../statistics/ranks.ts";
+import { deviation, mean, meanInterval } from "../statistics/summary.ts";
+import type { Answers } from "./answers.ts";
+
+/** Where an interval's uncertainty comes from. */
+export type IntervalKind = "student over seeds" | "wilson" | "bootstrap over images" | "bootstrap over groups";
+
+/** A figure: the mean over seeds. */
+export interface Estimate {
+  readonly value: number;
+  /** Over seeds, n − 1; null for one. */
+  readonly deviation: number | null;
+  /** 95 %; null where it cannot be told. */
+  readonly interval: Interval | null;
+  readonly interval_kind: IntervalKind | null;
+  readonly by_seed: readonly number[];
+}
+
+export interface TaskScores {
+  readonly seeds: readonly number[];
+  /** Labelled test images, all seeds together. */
+  readonly images: number;
+  readonly accuracy: Estimate;
+  /** The largest class's share, the mean over seeds. */
+  readonly majority: number;
+  readonly balanced_accuracy: Estimate;
+  /** Of all seeds together. */
+  readonly per_class: readonly { readonly name: string; readonly images: number; readonly accuracy: number | null }[];
+  /** [true][predicted], summed over seeds. */
+  readonly confusion: ConfusionMatrix;
+  /** For aesthetics, P(high) against the label, and against the mean score by rank and linearly. */
+  readonly auc: Estimate | null;
+  readonly srcc: Estimate | null;
+  readonly plcc: Estimate | null;
+}
+
+export interface Precision {
+  readonly seed: number;
+  readonly resamples: number;
+}
+
+/** @param answers One a seed, at least one. */
+export function scoreAnswers(answers: readonly Answers[], name: string, precision: Precision): TaskScores {
+  const { classes } = answers[0]!;
+  const matrices = answers.map((of) => confusionMatrix(of.truth, of.predicted, classes.length));
+  const confusion = addMatrices(matrices);
+  const shares = perClassAccuracy(confusion);
+  const estimate = (what: string, statistic: Statistic) =>
+    estimateOver(answers, statistic, { ...precision, name: `${name} ${what}` });
+  return {
+    seeds: answers.map(({ seed }) => seed),
+    images: total(confusion),
+    accuracy: withWilson(estimate("accuracy", accuracyOf), answers, confusion),
+    majority: mean(matrices.map(majority)),
+    balanced_accuracy: estimate("balanced accuracy", balancedOf)!,
+    per_class: classes.map((name, k) => ({
+      name,
+      images: confusion[k]!.reduce((a, b) => a + b, 0),
+      accuracy: shares[k]!,
+    })),
+    confusion,
+    auc: estimate("auc", aucOf),
+    srcc: estimate("srcc", srccOf),
+    plcc: estimate("plcc", plccOf),
+  };
+}
+
+/** Of answers of which image i counts `counts[i]` times (once by default); NaN where it is not defined. */
+export type Statistic = (answers: Answers) => (counts?: ArrayLike<number>) => number;
+
+export const accuracyOf: Statistic =
+  ({ truth, predicted }) =>
+  (counts) => {
+    let [n, right] = [0, 0];
+    for (let i = 0; i < truth.length; i++) {
+      if (truth[i] === null) continue;
+      const count = counts ? counts[i]! : 1;
+      n += count;
+      if (truth[i] === predicted[i]) right += count;
+    }
+    return right / n;
+  };
+
+const balancedOf: Statistic =
+  ({ truth, predicted, classes }) =>
+  (counts) => {
+    const [n, right] = [new Float64Array(classes.length), new Float64Array(classes.length)];
+    for (let i = 0; i < truth.length; i++) {
+      const label = truth[i];
+      if (label === null || label === undefined) continue;
+      const count = counts ? counts[i]! : 1;
+      n[label]! += count;
+      if (label === predicted[i]) right[label]! += count;
+    }
+    const shares = right.map((correct, k) => correct / n[k]!).filter((_, k) => n[k]! > 0);
+    return shares.reduce((a, b) => a + b, 0) / shares.length;
+  };
+
+const aucOf: Statistic = ({ truth, probability }) => {
+  if (probability === null) return () => Number.NaN;
+  const { pick, values } = chosen(truth, probability);
+  const labels = pick(truth);
+  const ranking = rankingOf(values);
+  return (counts) => areaUnderCurve(values, labels, counts && pick(counts), ranking);
+};
+
+const srccOf: Statistic = ({ score, probability }) => {
+  if (score === null || probability === null) return () => Number.NaN;
+  const { pick, values } = chosen(score, probability);
+  const scores = pick(score);
+  const rankings = [rankingOf(values), rankingOf(scores)] as const;
+  return (counts) => spearman(values, scores, counts && pick(counts), rankings);
+};
+
+const plccOf: Statistic = ({ score, probability }) => {
+  if (score === null || probability === null) return () => Number.NaN;
+  const { pick, values } = chosen(score, probability);
+  const scores = pick(score);
+  return (counts) => pearson(values, scores, counts && pick(counts));
+};
+
+/** The values of images that have what is given of them, and a way to pick the same images of other columns. */
+function chosen(given: readonly (number | null)[], values: readonly number[]) {
+  const images = given.flatMap((value, i) => (value === null ? [] : [i]));
+  const pick = (column: ArrayLike<number | null>) => images.map((i) => column[i]!);
+  return { pick, values: pick(values) };
+}
+
+/**
+ * The statistic's mean over seeds. Seeds with data of their own are independent repetitions, and Student's interval over
+ * them holds all there is of chance. Where there is one seed only, or where all seeds are tested on the same groups of
+ * photographs, what is drawn anew are the images, or the groups.
+ */
+function estimateOver(
+  answers: readonly Answers[],
+  statistic: Statistic,
+  options: Precision & { readonly name: string },
+): Estimate | null {
+  const bySeed = answers.map((of) => statistic(of)());
+  if (bySeed.some(Number.isNaN)) return null;
+  const isGrouped = answers.every(({ groups }) => groups !== null);
+  const overSeeds = answers.length > 1 && !isGrouped;
+  return {
+    value: mean(bySeed),
+    deviation: deviation(bySeed),
+    interval: overSeeds ? meanInterval(bySeed) : bootstrapOver(answers, statistic, options),
+    interval_kind: overSeeds ? "student over seeds" : isGrouped ? "bootstrap over groups" : "bootstrap over images",
+    by_seed: bySeed,
+  };
+}
+
+/** Of the mean over seeds of a statistic, by drawing groups (the same ones for every seed), or images. */
+export function bootstrapOver(
+  answers: readonly Answers[],
+  statistic: (answers: Answers, k: number) => (counts?: ArrayLike<number>) => number,
+  { seed, resamples, name }: Precision & { readonly name: string },
+): Interval | null {
+  const groups = answers.every((of) => of.groups !== null) ? groupIndices(answers.flatMap((of) => of.groups!)) : null;
+  const starts = answers.map((_, k) => answers.slice(0, k).reduce((sum, { truth }) => sum + truth.length, 0));
+  const ends = answers.map(({ truth }, k) => starts[k]! + truth.length);
+  const statistics = answers.map(statistic);
+  return bootstrapInterval({
+    units: unitsOf(groups, ends.at(-1) ?? 0),
+    seed,
+    resamples,
+    name,
+    statistic: (counts) => mean(statistics.map((of, k) => of(counts.subarray(starts[k], ends[k])))),
+  });
+}
+
+function groupIndices(names: readonly string[]): number[] {
+  const indices = new Map<string, number>();
+  return names.map((name) => {
+    const index = indices.get(name) ?? indices.size;
+    indices.set(name, index);
+    return index;
+  });
+}
+
+/** For one seed of independent images a proportion has an interval that needs no drawing. */
+function withWilson(estimate: Estimate | null, answers: readonly Answers[], confusion: ConfusionMatrix): Estimate {
+  if (estimate === null) throw new Error("results: a test split has no labelled image");
+  if (answers.length > 1 || answers[0]!.groups !== null) return estimate;
+  return {
+    ...estimate,
+    value: accuracy(confusion),
+    interval: wilson(correct(confusion), total(confusion), 1.959964),
+    interval_kind: "wilson",
+  };
+}

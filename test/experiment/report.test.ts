@@ -1,0 +1,256 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseCsv } from "../../src/aenet/data/csv.ts";
+import { analyse, type Report } from "../../src/aenet/experiment/report/analysis.ts";
+import { reportTables } from "../../src/aenet/experiment/report/csv.ts";
+import { reportPage } from "../../src/aenet/experiment/report/page/page.ts";
+import type { Experiment, RunResult } from "../../src/aenet/experiment/results.ts";
+import { writeExperiment, writeRunResult } from "../../src/aenet/experiment/results.ts";
+import { holm } from "../../src/aenet/experiment/statistics/family.ts";
+import { signFlipTest } from "../../src/aenet/experiment/statistics/sign-flip.ts";
+import { runCommand } from "../cli/run.ts";
+import { makeRun } from "./fixture.ts";
+import { elements, type Node, parseMarkup, textOf } from "./well-formed.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "aenet-report-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const hostile = `<img src=x onerror="alert(1)">&amp;'`;
+const primaryCell = { rho: 0.5, size: 512 };
+const seeds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+const skills = { "aenet-fl": 0.2, aenet: 0.95, csnet: 0.94, resnet50: 0.3 } as const;
+
+const experiment: Experiment = {
+  format: "aenet-experiment/1",
+  title: `Report of ${hostile}`,
+  protocol: "docs/experiment.md",
+  methods: [
+    { name: "resnet50", title: "ResNet50", role: "paper", paper_row: "resnet50" },
+    { name: "csnet", title: `CSNet ${hostile}`, role: "paper", paper_row: "csnet" },
+    { name: "aenet-fl", title: "AENet-FL", role: "paper", paper_row: "aenet-fl" },
+    { name: "aenet", title: "AENet", role: "paper", paper_row: "aenet" },
+  ],
+  cells: [
+    { cell: primaryCell, title: "primary", kind: "primary", seeds, folds: null },
+    { cell: "photographs", title: "photographs", kind: "descriptive", seeds: [0], folds: 3 },
+    { cell: "iae", title: "IAE", kind: "descriptive", seeds: [0], folds: null },
+  ],
+  primary: (["aes", "emo"] as const).flatMap((task) =>
+    ["aenet-fl", "csnet"].map((against) => ({ method: "aenet", against, task, cell: primaryCell })),
+  ),
+  alpha: 0.05,
+  pilot: [{ method: "aenet", against: "csnet", task: "aes", cell: primaryCell, differences: [0.01, 0.03] }],
+};
+
+const classes = ["calm", hostile, "tense"];
+const results: RunResult[] = Object.entries(skills).flatMap(([method, skill]) => [
+  ...seeds.slice(0, method === "resnet50" ? 4 : 10).map((seed) => makeRun(method, seed, { skill, cell: primaryCell })),
+  ...[0, 1, 2].map((fold) =>
+    makeRun(method, 0, { skill, cell: "photographs", fold, groups: true, classes, images: 40 }),
+  ),
+  ...(method === "resnet50"
+    ? (["aes", "emo"] as const).map((task) => makeRun(method, 0, { skill, cell: "iae", tasks: [task] }))
+    : [makeRun(method, 0, { skill, cell: "iae", readings: 2, paperProtocol: method === "aenet" })]),
+]);
+
+const precision = { seed: 0, resamples: 100 };
+let report: Report;
+let page: string;
+let root: Node;
+beforeAll(() => {
+  report = analyse(experiment, results, precision);
+  page = reportPage(report, experiment);
+  root = parseMarkup(page);
+});
+
+const row = (cell: string, method: string) =>
+  report.cells.find(({ name }) => name === cell)!.rows.find((found) => found.method === method)!;
+
+/** Counted from the runs themselves. */
+function accuracyIn(runs: readonly RunResult[], task: "aes" | "emo"): number {
+  let [n, right] = [0, 0];
+  for (const { predictions: p, classes } of runs)
+    p.image.forEach((_, i) => {
+      const k = classes.length;
+      n++;
+      if (task === "aes") right += Number(p.aes_prob![i]! >= 0.5) === p.aes_true[i] ? 1 : 0;
+      else {
+        const probabilities = p.emo_probs!.slice(i * k, (i + 1) * k);
+        right += probabilities.indexOf(Math.max(...probabilities)) === p.emotion_true[i] ? 1 : 0;
+      }
+    });
+  return right / n;
+}
+
+const runsOf = (method: string, cell: unknown, seed?: number) =>
+  results.filter((run) => run.method === method && run.cell === cell && (seed === undefined || run.seed === seed));
+
+describe("the report's numbers", () => {
+  it("are each seed's accuracy, and their mean", () => {
+    const { ours } = row("rho0.5-n512", "csnet").tasks.emo!;
+    const bySeed = seeds.map((seed) => accuracyIn(runsOf("csnet", primaryCell, seed), "emo"));
+    expect(ours.accuracy.by_seed).toEqual(bySeed);
+    expect(ours.accuracy.value).toBeCloseTo(bySeed.reduce((a, b) => a + b, 0) / 10, 12);
+    expect(ours.accuracy.interval_kind).toBe("student over seeds");
+    expect(ours.images).toBe(600);
+  });
+
+  it("join the folds of a seed and draw whole groups", () => {
+    const { ours } = row("photographs", "aenet").tasks.aes!;
+    expect(ours.accuracy.value).toBe(accuracyIn(runsOf("aenet", "photographs"), "aes"));
+    expect(ours.accuracy.interval_kind).toBe("bootstrap over groups");
+    expect(ours.confusion.flat().reduce((a, b) => a + b, 0)).toBe(120);
+    expect(ours.srcc!.value).toBeGreaterThan(0.5);
+  });
+
+  it("of one seed of independent images have Wilson's interval, and single tasks make one row of two networks", () => {
+    const found = row("iae", "resnet50");
+    expect(found.tasks.aes!.ours.accuracy.interval_kind).toBe("wilson");
+    expect(found.parameters).toHaveLength(2);
+    expect(found.tasks.emo!.paper).toBe(0.6109);
+    expect(found.tasks.emo!.paper_gain!.absolute).toBeCloseTo(0.6623 - 0.6109, 12);
+  });
+
+  it("compare in pairs: AENet's gain is over the seeds that both have", () => {
+    const gain = row("rho0.5-n512", "resnet50").tasks.aes!.gain!;
+    const shared = (method: string) =>
+      [0, 1, 2, 3].map((seed) => accuracyIn(runsOf(method, primaryCell, seed), "aes")).reduce((a, b) => a + b, 0) / 4;
+    expect(gain.absolute).toBeCloseTo(shared("aenet") - shared("resnet50"), 12);
+    expect(gain.relative).toBeCloseTo(shared("aenet") / shared("resnet50") - 1, 12);
+  });
+
+  it("test the primary family by sign flips and Holm, and only so name a winner", () => {
+    const differences = experiment.primary.map(({ against, task }) =>
+      seeds.map(
+        (seed) =>
+          accuracyIn(runsOf("aenet", primaryCell, seed), task) - accuracyIn(runsOf(against, primaryCell, seed), task),
+      ),
+    );
+    const p = differences.map(signFlipTest);
+    expect(report.primary.map((test) => test.p)).toEqual(p);
+    expect(report.primary.map((test) => test.holm)).toEqual(holm(p));
+    for (const test of report.primary)
+      expect(test.verdict).toBe(
+        test.holm! > 0.05 ? "no difference shown" : test.mean! > 0 ? "method wins" : "against wins",
+      );
+    expect(report.primary.map(({ verdict }) => verdict)).toEqual(
+      expect.arrayContaining(["method wins", "no difference shown"]),
+    );
+    expect(report.primary.map(({ detectable }) => detectable !== null)).toEqual([false, true, false, false]);
+  });
+
+  it("decide nothing while a pair is missing", () => {
+    const cut = results.filter((run) => !(run.method === "csnet" && run.cell === primaryCell && run.seed === 9));
+    const early = analyse(experiment, cut, precision);
+    expect(early.primary.every(({ verdict, p }) => verdict === "incomplete" && p === null)).toBe(true);
+    expect(early.remarks.join()).toContain("9 of 10 pairs");
+    expect(textOf(parseMarkup(reportPage(early, experiment)))).toContain("not decided");
+  });
+
+  it("are refused where pairs are no pairs", () => {
+    const other = { ...makeRun("aenet", 0, { cell: primaryCell, images: 61 }) };
+    const swapped = results.map((run) =>
+      run.method === "aenet" && run.cell === primaryCell && run.seed === 0 ? other : run,
+    );
+    expect(() => analyse(experiment, swapped, precision)).toThrow("were not tested on the same images");
+    expect(() => analyse(experiment, [...results, results[0]!], precision)).toThrow("two runs of resnet50");
+  });
+});
+
+describe("the page", () => {
+  it("is well formed and needs nothing else", () => {
+    for (const { name, attributes } of elements(root)) {
+      expect(name).not.toMatch(/^(script|link|img|iframe|object|embed)$/);
+      for (const [key, value] of Object.entries(attributes)) {
+        expect(key).not.toMatch(/^on/);
+        if (/^(src|href|data|action)$/.test(key)) expect(value).toMatch(/^#/);
+        if (key !== "aria-label") expect(value).not.toMatch(/NaN|undefined|Infinity/);
+      }
+    }
+    expect(page).not.toMatch(/url\(|@import|https?:/);
+    const ids = [...elements(root)].map(({ attributes }) => attributes.id).filter(Boolean);
+    for (const { attributes } of elements(root, "a")) expect(ids).toContain(attributes.href!.slice(1));
+  });
+
+  it("shows names that would be markup as names", () => {
+    expect(textOf(root)).toContain(`CSNet ${hostile}`);
+    expect(page).toContain("&lt;img src=x");
+  });
+
+  it("its charts are well formed by themselves", async () => {
+    const charts = [...page.matchAll(/<svg .*?<\/svg>/gs)].map(([chart]) =>
+      chart.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" '),
+    );
+    expect(charts.length).toBeGreaterThan(30);
+    for (const chart of charts) expect((await sharp(Buffer.from(chart)).metadata()).format).toBe("svg");
+  });
+
+  it("has the numbers of the JSON, rounded", () => {
+    const minus = (text: string) => text.replace("-", "−");
+    const percent = (value: number) => minus((100 * value).toFixed(1));
+    const tables = [...elements(root, "section")].find(({ attributes }) => attributes.id === "cell-rho0.5-n512")!;
+    const rows = [...elements(tables, "tr")].map((found) =>
+      [...elements(found)].filter(({ name }) => name === "td" || name === "th").map(textOf),
+    );
+    const aesthetics = rows.find((cells) => cells[0]!.startsWith("AENet-FL") && cells.length > 8)!;
+    const { ours } = row("rho0.5-n512", "aenet-fl").tasks.aes!;
+    expect(aesthetics[2]).toBe(
+      `${percent(ours.accuracy.value)} ± ${percent(ours.accuracy.deviation!)}` +
+        `${percent(ours.accuracy.interval!.low)} to ${percent(ours.accuracy.interval!.high)}`,
+    );
+    expect(aesthetics[3]).toBe(percent(ours.majority));
+    expect(aesthetics[5]).toContain(`${ours.auc!.value.toFixed(3)} ± `);
+    const primary = [...elements(root, "section")].find(({ attributes }) => attributes.id === "primary")!;
+    for (const test of report.primary) expect(textOf(primary)).toContain(minus((100 * test.mean!).toFixed(1)));
+  });
+
+  it("marks the paper's protocol and second readings, and every row's pre-training", () => {
+    const section = [...elements(root, "section")].find(({ attributes }) => attributes.id === "cell-iae")!;
+    const heads = [...elements(section, "th")].map(textOf);
+    expect(heads.find((head) => head.startsWith("AENet †"))).toContain("--paper-protocol");
+    expect(heads.find((head) => head.startsWith("AENet-FL ‡"))).toContain("read 2 times");
+    expect(heads.find((head) => head.startsWith("ResNet50"))).toContain("generated, disjoint seeds");
+  });
+
+  it("says what was not reproduced", () => {
+    const without = { ...experiment, cells: experiment.cells.slice(0, 1) };
+    const own = results.filter(({ cell }) => cell === primaryCell);
+    const text = textOf(parseMarkup(reportPage(analyse(without, own, precision), without)));
+    expect(text).toContain("None of the paper's accuracies has been reproduced");
+    expect(text).toContain("81.05");
+  });
+});
+
+it("the tables for programs hold the same numbers, exactly", () => {
+  const tables = reportTables(report);
+  const { header, rows } = parseCsv(tables["results.csv"]!, "results.csv");
+  for (const { values } of rows) {
+    const cell = (name: string) => values[header.indexOf(name)]!;
+    const { ours } = row(cell("cell"), cell("method")).tasks[cell("task") as "aes" | "emo"]!;
+    expect(Number(cell("accuracy"))).toBe(ours.accuracy.value);
+    expect(cell("auc")).toBe(ours.auc === null ? "" : String(ours.auc.value));
+  }
+  expect(rows).toHaveLength(24);
+  expect(parseCsv(tables["tests.csv"]!, "tests.csv").rows).toHaveLength(4);
+  expect(parseCsv(tables["seeds.csv"]!, "seeds.csv").rows).toHaveLength(2 * (3 * 10 + 4 + 4 + 4));
+  expect(parseCsv(tables["classes.csv"]!, "classes.csv").rows.map(({ values }) => values[3])).toContain(hostile);
+});
+
+it("aenet experiment report writes it from a folder of results", async () => {
+  const small = { ...experiment, cells: experiment.cells.slice(1), primary: [], pilot: null };
+  await writeExperiment(folder, small);
+  for (const run of results.filter(({ cell }) => cell !== primaryCell)) await writeRunResult(folder, run);
+  const args = ["experiment", "report", folder, "--resamples", "50"];
+  const { code, out } = await runCommand([...args, "--json"]);
+  expect(code).toBe(0);
+  const printed = JSON.parse(out);
+  expect(JSON.parse(readFileSync(join(folder, "report", "report.json"), "utf8")).cells).toEqual(printed.cells);
+  for (const name of ["report.html", "results.csv", "tests.csv", "differences.csv", "seeds.csv", "classes.csv"])
+    expect(existsSync(join(folder, "report", name))).toBe(true);
+  expect((await runCommand(args)).out).toMatch(/AENet +\d/);
+  const missing = await runCommand(["experiment", "report", join(folder, "none")]);
+  expect([missing.code, missing.err]).toEqual([1, expect.stringContaining("experiment.json")]);
+});
