@@ -156,7 +156,9 @@ describe("the report's numbers", () => {
       run.method === "aenet" && run.cell === primaryCell && run.seed === 0 ? other : run,
     );
     expect(() => analyse(experiment, swapped, precision)).toThrow("were not tested on the same images");
-    expect(() => analyse(experiment, [...results, results[0]!], precision)).toThrow("two runs of resnet50");
+    expect(() => analyse(experiment, [...results, results[0]!], precision)).toThrow(
+      "two runs of aenet-fl in rho0.5-n512, seed 0",
+    );
   });
 });
 

@@ -8,9 +8,9 @@ export function confusionChart(heading: string, classes: readonly string[], matr
   const cell = classes.length > 10 ? 30 : classes.length > 4 ? 38 : 56;
   const names = classes.map((name) => shorten(name, 96));
   const longest = Math.max(...names.map((name) => textWidth(name, 11)));
-  const left = longest + 26;
+  const left = Math.max(longest + 26, 92);
   const top = 40 + (classes.length > 2 ? longest * 0.72 + 8 : 18);
-  const width = Math.max(left + classes.length * cell + 40, textWidth(heading) + 8);
+  const width = Math.max(left + classes.length * cell + 40, textWidth(heading, 13) + 8);
   const bottom = top + classes.length * cell;
   return {
     width,

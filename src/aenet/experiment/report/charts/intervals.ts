@@ -115,9 +115,13 @@ function intervalRow(
       ),
     value === null
       ? null
-      : element("circle", { cx: inside(value), cy: y, r: 5.5, "stroke-width": 2, ...fill(series), ...paperLine }),
+      : element("circle", { cx: inside(value), cy: y, r: 5.5, "stroke-width": 2, ...dotOver(series) }),
     text(right + 12, y + 4, note, { "font-size": 11 }),
   );
 }
 
-const { class: _, ...paperLine } = inkStroke("paper");
+/** A dot that stands out from the dots and lines below it, on a dark page too. */
+function dotOver(series: number): Record<string, string> {
+  const [dot, line] = [fill(series), inkStroke("paper")];
+  return { ...dot, ...line, class: `${dot.class} ${line.class}` };
+}

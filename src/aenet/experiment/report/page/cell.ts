@@ -167,7 +167,7 @@ function confusionsPart({ rows }: CellReport): Markup {
       return fragment(
         table(
           `Accuracy of each class of ${taskNames[task]}, %, all seeds together`,
-          ["method", ...classes.map(({ name, images }) => `${name} (${images})`)],
+          ["method", ...classes.map(({ name }) => name)],
           answered.map((row) => ({
             name: row.title,
             cells: row.tasks[task]!.ours.per_class.map(({ accuracy }) =>

@@ -9,7 +9,7 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif
 h1{font-size:1.7rem;line-height:1.2;margin:.2em 0 .3em}h2{font-size:1.3rem;margin:2.2em 0 .5em;padding-top:.6em;border-top:1px solid var(--line)}
 h3{font-size:1.05rem;margin:1.6em 0 .4em}p,li{max-width:46em}small,.muted{color:var(--muted)}
 a{color:var(--accent)}
-nav{font-size:.9rem}nav a{margin-right:1.1em;white-space:nowrap}
+nav{font-size:.9rem;display:flex;flex-wrap:wrap;gap:.2em 1.1em}
 .verdicts{background:var(--raised);border-radius:8px;padding:12px 18px;margin:16px 0}.verdicts ul{margin:.4em 0;padding-left:1.2em}
 .wins{color:var(--good);font-weight:600}.loses{color:var(--bad);font-weight:600}
 .table{overflow-x:auto;margin:.8em 0;border:1px solid var(--line);border-radius:8px}
