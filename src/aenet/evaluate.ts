@@ -1,4 +1,5 @@
 /** Evaluation of a network on a split of a manifest. Node only. */
+import type { Precision } from "../autograd/index.ts";
 import { type AdapterChoice, openDevice } from "../node/index.ts";
 import type { Batch } from "./data/batch.ts";
 import { type DataSet, openDataSet } from "./data/data-set.ts";
@@ -18,6 +19,8 @@ export interface EvaluateOptions extends CheckpointOverrides {
   readonly perImage: boolean;
   readonly adapter: AdapterChoice;
   readonly workers?: number | undefined;
+  /** Of activations and of the weights that convolutions read. Default f32. */
+  readonly precision?: Precision;
   /** λ of the total loss. Default 0.25. */
   readonly lambda?: number | undefined;
   readonly onProgress?: (done: number, total: number) => void;
@@ -75,6 +78,7 @@ async function evaluateOn(dataSet: DataSet, options: EvaluateOptions): Promise<E
       batchSize,
       decodedSize: images.decodedSize,
       preprocessing: info.preprocessing,
+      precision: options.precision ?? "f32",
     });
     loaded.fill();
     const loader = new EvalLoader({

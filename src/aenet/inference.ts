@@ -1,5 +1,5 @@
 /** A network's forward pass in evaluation mode, for batches of one size. */
-import { type Program, preprocess, Tape, type Tensor } from "../autograd/index.ts";
+import { type Precision, type Program, preprocess, Tape, type Tensor } from "../autograd/index.ts";
 import type { Device } from "../kernels/device.ts";
 import type { Logits, Network } from "./model.ts";
 import type { Preprocessing } from "./preprocessing.ts";
@@ -9,6 +9,8 @@ export interface InferenceOptions {
   /** Side of the decoded images, in pixels. */
   readonly decodedSize: number;
   readonly preprocessing: Preprocessing;
+  /** Of activations and of the weights that convolutions read. Default f32. */
+  readonly precision?: Precision;
 }
 
 /** Logits of a batch: aes [B], emo [B, K]; null for a task that the network lacks. */
@@ -32,15 +34,15 @@ export class Inference {
 
   /** Allocates the network's parameters if they have no memory yet. @throws GpuError if it does not fit the adapter. */
   static async create(device: Device, network: Network, options: InferenceOptions): Promise<Inference> {
-    const { batchSize, decodedSize, preprocessing } = options;
-    const tape = new Tape(device, { training: false });
+    const { batchSize, decodedSize, preprocessing, precision = "f32" } = options;
+    const tape = new Tape(device, { training: false, precision });
     const images = tape.input("images", [batchSize, decodedSize, decodedSize, 3], { dtype: "u8" });
     const crops = tape.input("crops", [batchSize, 3], { dtype: "i32" });
     const { imageSize: size, mean, deviation } = preprocessing;
     const logits = network.forward(preprocess(images, crops, { size, mean, deviation }));
     const outputs = [logits.aes, logits.emo].filter((t): t is Tensor => t !== null);
     tape.plan(outputs);
-    if (!network.parameters.allocated) await network.parameters.allocate(device, { training: false });
+    if (!network.parameters.allocated) await network.parameters.allocate(device, { training: false, precision });
     return new Inference(await tape.compile(outputs, { readsInFlight: 1 }), images, crops, logits);
   }
 

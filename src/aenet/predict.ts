@@ -1,4 +1,5 @@
 /** Prediction for single photographs. Node only. */
+import type { Precision } from "../autograd/index.ts";
 import { type AdapterChoice, openDevice } from "../node/index.ts";
 import { centreCrop } from "./data/augment.ts";
 import { DecodeError, decodedSize, decodeImage } from "./data/decode.ts";
@@ -15,6 +16,8 @@ export interface PredictOptions {
   readonly batchSize: number;
   readonly adapter: AdapterChoice;
   readonly workers?: number | undefined;
+  /** Of activations and of the weights that convolutions read. Default f32. */
+  readonly precision?: Precision;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -35,7 +38,7 @@ export interface Prediction {
 export async function predict(
   options: PredictOptions,
 ): Promise<{ classes: readonly string[]; predictions: Prediction[] }> {
-  const { paths, workers = DEFAULT_WORKERS } = options;
+  const { paths, workers = DEFAULT_WORKERS, precision = "f32" } = options;
   const { network, info, fill } = await loadNetwork(options.checkpoint);
   const { preprocessing, architecture } = info;
   const { classes } = architecture;
@@ -43,7 +46,12 @@ export async function predict(
   const side = decodedSize(preprocessing);
   const device = await openDevice({ adapter: options.adapter });
   try {
-    const inference = await Inference.create(device, network, { batchSize, decodedSize: side, preprocessing });
+    const inference = await Inference.create(device, network, {
+      batchSize,
+      decodedSize: side,
+      preprocessing,
+      precision,
+    });
     fill();
     const predictions: (Prediction | undefined)[] = paths.map(() => undefined);
     const images = new Uint8Array(batchSize * side * side * 3);

@@ -8,6 +8,8 @@ import type { Tensor } from "./tensor.ts";
  */
 export function asStored<D extends Dispatch<Tensor>>(dispatch: D): D {
   const { kernel, bindings } = dispatch;
-  const halves = bindingsOf(kernel).flatMap(({ name }) => (bindings[name]!.dtype === "f16" ? name : []));
+  const halves = bindingsOf(kernel).flatMap(({ name, type }) =>
+    type !== "vec4h" && bindings[name]!.dtype === "f16" ? name : [],
+  );
   return halves.length === 0 ? dispatch : { ...dispatch, kernel: withHalves(kernel, halves) };
 }

@@ -92,6 +92,9 @@ export class Tensor {
 
 const bytesOfElement: Readonly<Record<DType, number>> = { f32: 4, f16: 2, i32: 4, u8: 1 };
 
+/** The precision of the products that read a tensor. */
+export const precisionOf = ({ dtype }: Pick<Tensor, "dtype">): Precision => (dtype === "f16" ? "f16" : "f32");
+
 export const isFloat = (dtype: DType): boolean => dtype === "f32" || dtype === "f16";
 
 /** Bytes in memory; buffers are bound in words of four. */

@@ -4,8 +4,11 @@
  *
  *   v ← momentum·v + g + decay·w        w ← w − rate·v                                                      (as PyTorch)
  *
- * `status` [4] on the device: see `statusWords`. Once status[0] is not zero nothing here writes state, so that the weights
+ * `status` [8] on the device: see `statusWords`. Once status[0] is not zero nothing here writes state, so that the weights
  * stay as they were before that step even if the host learns of it late.
+ *
+ * In f16 the gradients are multiples of the true ones by the loss scale, by which the step divides. Gradients that are not
+ * finite then count in a word of their own: it leaves out that one step, and `endUpdate` decides on the scale.
  */
 import { placeOf } from "./elementwise.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
@@ -24,6 +27,14 @@ export const statusWords = {
   largestGradient: 1,
   /** The largest |weight| or |momentum|, as bits; `unknownMagnitude` where the host has written them. */
   largestState: 2,
+  /** How many blocks of the gradients of the step at hand overflowed; only in f16. */
+  overflow: 3,
+  /** log₂ of the loss scale; only in f16, as are the next two. */
+  lossScale: 4,
+  /** Sound steps since the scale changed. */
+  cleanSteps: 5,
+  /** Steps that were left out since training began. */
+  skippedSteps: 6,
 } as const;
 
 /** A largest value that is not known: the bits of infinity. */
@@ -40,7 +51,7 @@ fn magnitude(x: vec4f) -> u32 {
  * Runs `code` for every vec4f `i` of the window's block `local`, which is `block` of the arena. A segment (a tensor's
  * slice) is three words: its end in vec4f, the index of its rate, its weight decay. Most blocks lie in one segment.
  */
-const forBlock = (code: string) => `
+const forBlock = (code: string, gradient: string) => `
   var segment = firstSegments[block];
   var rate = rates[segments[3u * segment + 1u]];
   var decay = bitcast<f32>(segments[3u * segment + 2u]);
@@ -57,34 +68,67 @@ const forBlock = (code: string) => `
         decay = bitcast<f32>(segments[3u * segment + 2u]);
       }
       let w = values[i];
-      let v = params.momentum * momenta[i] + gradients[i] + decay * w;
+      let v = params.momentum * momenta[i] + ${gradient} + decay * w;
       let next = w - rate * v;
       ${code}
     }
   }`,
   )}`;
 
-const sgdKernel = defineKernel({
-  name: "sgd",
-  inputs: { gradients: "vec4f", segments: "u32", firstSegments: "u32", rates: "f32" },
-  outputs: { values: "vec4f", momenta: "vec4f", status: "atomic<u32>" },
-  params: { size: "u32", firstBlock: "u32", momentum: "f32" },
-  wgsl: /* wgsl */ `
+/** A float 2^exponent, from −126 to 127. */
+const powerOfTwo = (exponent: string) => `bitcast<f32>(u32(127 + ${exponent}) << 23u)`;
+
+/** What differs where gradients are scaled: when a step is left out, what it begins with, the true gradient. */
+const plain = {
+  isStopped: `atomicLoad(&status[${statusWords.nonFinite}]) != 0u`,
+  begin: "",
+  gradient: "gradients[i]",
+};
+const scaled = {
+  isStopped: `atomicLoad(&status[${statusWords.nonFinite}]) + atomicLoad(&status[${statusWords.overflow}]) != 0u`,
+  begin: `let unscale = ${powerOfTwo(`-i32(atomicLoad(&status[${statusWords.lossScale}]))`)};`,
+  gradient: "gradients[i] * unscale",
+};
+
+const sgdCode = ({ isStopped, begin, gradient }: typeof plain, store: string) => /* wgsl */ `
 ${magnitude}
 fn run(group: u32, lane: u32) {
-  if (atomicLoad(&status[${statusWords.nonFinite}]) != 0u) { return; }
+  if (${isStopped}) { return; }
+  ${begin}
   let local = group;
   let block = params.firstBlock + local;
   var largest = 0u;
-  ${forBlock(`if (rate != 0.0) {
+  ${forBlock(
+    `if (rate != 0.0) {
         momenta[i] = v;
         values[i] = next;
+        ${store}
         largest = max(largest, max(magnitude(v), magnitude(next)));
-      }`)}
+      }`,
+    gradient,
+  )}
   if (largest > atomicLoad(&status[${statusWords.largestState}])) {
     atomicMax(&status[${statusWords.largestState}], largest);
   }
-}`,
+}`;
+
+const sgdParts = {
+  inputs: { gradients: "vec4f", segments: "u32", firstSegments: "u32", rates: "f32" },
+  params: { size: "u32", firstBlock: "u32", momentum: "f32" },
+} as const;
+
+const sgdKernel = defineKernel({
+  name: "sgd",
+  ...sgdParts,
+  outputs: { values: "vec4f", momenta: "vec4f", status: "atomic<u32>" },
+  wgsl: sgdCode(plain, ""),
+});
+
+const scaledSgdKernel = defineKernel({
+  name: "sgd_f16",
+  ...sgdParts,
+  outputs: { values: "vec4f", momenta: "vec4f", halves: "vec4h", status: "atomic<u32>" },
+  wgsl: sgdCode(scaled, "halves[i] = as_halves(next);"),
 });
 
 interface SgdWindow {
@@ -104,48 +148,63 @@ export function sgd<T>(
   return dispatch(sgdKernel, t, { size, firstBlock, momentum }, divideUp(size, optimizerBlock / 4));
 }
 
+/** As `sgd`, with scaled gradients; it leaves the new weights in f16 too. */
+export function scaledSgd<T>(
+  { size, firstBlock, momentum }: SgdWindow,
+  t: { gradients: T; values: T; momenta: T; halves: T; segments: T; firstSegments: T; rates: T; status: T },
+): Dispatch<T> {
+  return dispatch(scaledSgdKernel, t, { size, firstBlock, momentum }, divideUp(size, optimizerBlock / 4));
+}
+
 /** Most workgroups of the check: it is nearly always over at once, so that what it costs is starting them. */
 const checkGroups = 1024;
 
-const checkKernel = defineKernel({
-  name: "check_sgd",
-  inputs: {
-    gradients: "vec4f",
-    values: "vec4f",
-    momenta: "vec4f",
-    segments: "u32",
-    firstSegments: "u32",
-    rates: "f32",
-  },
-  outputs: { status: "atomic<u32>" },
-  params: { size: "u32", firstBlock: "u32", momentum: "f32", blocks: "u32" },
-  wgsl: /* wgsl */ `
+const check = (name: string, { isStopped, begin, gradient }: typeof plain) =>
+  defineKernel({
+    name,
+    inputs: {
+      gradients: "vec4f",
+      values: "vec4f",
+      momenta: "vec4f",
+      segments: "u32",
+      firstSegments: "u32",
+      rates: "f32",
+    },
+    outputs: { status: "atomic<u32>" },
+    params: { size: "u32", firstBlock: "u32", momentum: "f32", blocks: "u32" },
+    wgsl: /* wgsl */ `
 ${magnitude}
 fn run(group: u32, lane: u32) {
   let largest = max(atomicLoad(&status[${statusWords.largestGradient}]), atomicLoad(&status[${statusWords.largestState}]));
-  if (largest < bitcast<u32>(rates[3]) || atomicLoad(&status[${statusWords.nonFinite}]) != 0u) { return; }
+  if (largest < bitcast<u32>(rates[3]) || ${isStopped}) { return; }
+  ${begin}
   for (var local = group; local < params.blocks; local += ${checkGroups}u) {
     let block = params.firstBlock + local;
     var largest = 0u;
-    ${forBlock("largest = max(largest, max(magnitude(w), max(magnitude(v), magnitude(next))));")}
+    ${forBlock("largest = max(largest, max(magnitude(w), max(magnitude(v), magnitude(next))));", gradient)}
     if (largest >= 0x7f800000u) {
       atomicAdd(&status[${statusWords.nonFinite}], 1u);
     }
   }
 }`,
-});
+  });
+
+const checkKernel = check("check_sgd", plain);
+const scaledCheckKernel = check("check_sgd_f16", scaled);
 
 /**
  * Adds to status[0] if the step that `sgd` would take makes, or has, a weight or a momentum that is not finite. Reads the
  * arenas only where rates[3] or more is the largest of them: below that no step can overflow (see largestSafeMagnitude).
+ * A scale is at least 1, so gradients that are `scaled` are at least the true ones.
  */
 export function checkSgd<T>(
   { size, firstBlock, momentum }: SgdWindow,
   t: { gradients: T; values: T; momenta: T; segments: T; firstSegments: T; rates: T; status: T },
+  { scaled = false }: { scaled?: boolean } = {},
 ): Dispatch<T> {
   const blocks = divideUp(size, optimizerBlock / 4);
   const params = { size, firstBlock, momentum, blocks };
-  return dispatch(checkKernel, t, params, Math.min(blocks, checkGroups), { bytes: 0 });
+  return dispatch(scaled ? scaledCheckKernel : checkKernel, t, params, Math.min(blocks, checkGroups), { bytes: 0 });
 }
 
 /**
@@ -165,7 +224,9 @@ const beginUpdateKernel = defineKernel({
 fn run(group: u32, lane: u32) {
   if (lane == 0u) {
     status[${statusWords.largestGradient}] = 0u;
-    if (status[${statusWords.nonFinite}] == 0u) { status[${statusWords.largestState}] = 0u; }
+    if (status[${statusWords.nonFinite}] + status[${statusWords.overflow}] == 0u) {
+      status[${statusWords.largestState}] = 0u;
+    }
   }
 }`,
 });
@@ -173,6 +234,49 @@ fn run(group: u32, lane: u32) {
 /** Between the check and the step: the largest values are found anew. */
 export function beginUpdate<T>(t: { status: T }): Dispatch<T> {
   return dispatch(beginUpdateKernel, t, {}, 1);
+}
+
+const endUpdateKernel = defineKernel({
+  name: "end_update",
+  inputs: {},
+  outputs: { status: "u32", lossScale: "vec4f" },
+  params: { growthInterval: "u32", largestScale: "u32" },
+  wgsl: /* wgsl */ `
+fn run(group: u32, lane: u32) {
+  if (lane != 0u || status[${statusWords.nonFinite}] != 0u) { return; }
+  var scale = status[${statusWords.lossScale}];
+  if (status[${statusWords.overflow}] != 0u) {
+    if (scale == 0u) {
+      // Unscaled gradients overflow: no scale helps.
+      status[${statusWords.nonFinite}] = status[${statusWords.overflow}];
+      return;
+    }
+    scale--;
+    status[${statusWords.overflow}] = 0u;
+    status[${statusWords.cleanSteps}] = 0u;
+    status[${statusWords.skippedSteps}] += 1u;
+  } else {
+    status[${statusWords.cleanSteps}] += 1u;
+    if (status[${statusWords.cleanSteps}] == params.growthInterval) {
+      status[${statusWords.cleanSteps}] = 0u;
+      scale = min(scale + 1u, params.largestScale);
+    }
+  }
+  status[${statusWords.lossScale}] = scale;
+  lossScale[0] = vec4f(${powerOfTwo("i32(scale)")}, 0, 0, 0);
+}`,
+});
+
+/**
+ * The end of a step in f16: halves the loss scale if gradients overflowed, doubles it after `growthInterval` sound steps;
+ * log₂ of it is `largestScale` at most. At a scale of 1 an overflow stops training: status[0] is not zero any more.
+ * lossScale f32 [1].
+ */
+export function endUpdate<T>(
+  options: { growthInterval: number; largestScale: number },
+  t: { status: T; lossScale: T },
+): Dispatch<T> {
+  return dispatch(endUpdateKernel, t, options, 1);
 }
 
 const watch = (name: string, alsoDo = "") =>
@@ -219,9 +323,14 @@ const watchGradientsKernel = watch(
   }`,
 );
 
-/** As watchFinite into status[0]; and the largest magnitude into status[1]. */
-export function watchGradients<T>(size: number, t: { x: T; status: T }): Dispatch<T> {
-  return dispatch(watchGradientsKernel, t, { size, slot: statusWords.nonFinite }, divideUp(size, 512));
+/** As watchFinite, into status[3] where gradients are scaled; and the largest magnitude into status[1]. */
+export function watchGradients<T>(
+  size: number,
+  t: { x: T; status: T },
+  { scaled = false }: { scaled?: boolean } = {},
+): Dispatch<T> {
+  const slot = scaled ? statusWords.overflow : statusWords.nonFinite;
+  return dispatch(watchGradientsKernel, t, { size, slot }, divideUp(size, 512));
 }
 
 const runningKernel = defineKernel({
@@ -251,7 +360,7 @@ const commitKernel = defineKernel({
   wgsl: /* wgsl */ `
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
-  if (i < params.size && status[0] == 0u) {
+  if (i < params.size && status[${statusWords.nonFinite}] + status[${statusWords.overflow}] == 0u) {
     running[i] = next[i];
   }
 }`,

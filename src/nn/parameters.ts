@@ -3,10 +3,13 @@
  * running statistics of batch norm. Files keep PyTorch's layouts; here a weight is [streams, kh, kw, Cin, Cout].
  */
 
-import { Parameter, pad, RunningStatistic, Storage, Tensor, unpad } from "../autograd/tensor.ts";
+import { type Program, Tape } from "../autograd/index.ts";
+import { Parameter, type Precision, pad, RunningStatistic, Storage, Tensor, unpad } from "../autograd/tensor.ts";
 import type { Device } from "../kernels/device.ts";
-import { statusWords, unknownMagnitude } from "../kernels/sgd.ts";
+import { scale } from "../kernels/elementwise.ts";
+import { optimizerBlock, statusWords, unknownMagnitude } from "../kernels/sgd.ts";
 import { Random } from "../random.ts";
+import { type LossScaleState, lossScaleExponent, noLossScale } from "./loss-scale.ts";
 import type { TensorData } from "./safetensors.ts";
 
 /**
@@ -49,8 +52,11 @@ export interface ParameterOptions {
   readonly decay?: boolean;
 }
 
-/** Tensors start at multiples of this many floats: the alignment of bindings. */
-const floatAlignment = 64;
+/** Tensors start at multiples of this many elements: the alignment of bindings, in f16 too. */
+const alignment = 128;
+
+/** Words of four bytes in the buffer of `status`, and where the loss scale lies in it: bindings are aligned. */
+const statusBuffer = { size: 128, lossScale: 64 } as const;
 
 class Arena {
   size = 0;
@@ -58,17 +64,21 @@ class Arena {
 
   add(tensor: Tensor): void {
     this.offsets.set(tensor, this.size);
-    this.size += floatAlignment * Math.ceil(tensor.paddedSize / floatAlignment);
+    this.size += alignment * Math.ceil(tensor.paddedSize / alignment);
   }
 }
 
 export class Parameters {
   readonly slices: Slice[] = [];
-  /** i32 [4]: element 0 counts what was not finite since training began; see statusWords. */
-  readonly status: Tensor = new Tensor({ name: "status", shape: [4], dtype: "i32", persistent: true });
+  /** i32 [8]: element 0 counts what was not finite since training began; see statusWords. */
+  readonly status: Tensor = new Tensor({ name: "status", shape: [8], dtype: "i32", persistent: true });
+  /** The gradient of the loss with which backward begins: 1, or in f16 the loss scale. */
+  readonly lossScale: Tensor = new Tensor({ name: "loss scale", shape: [1], persistent: true });
   readonly #weights = new Arena();
   readonly #statistics = new Arena();
   #buffers: ArenaBuffers | null = null;
+  /** Rounds the weights to f16, where there is a copy of them. */
+  #round: Program | null = null;
 
   /** Declares a parameter; its memory comes with `allocate`. */
   parameter(options: ParameterOptions): Parameter {
@@ -127,12 +137,16 @@ export class Parameters {
     return new Map(this.slices.map(({ name, fileShape }) => [name, [...fileShape]]));
   }
 
-  /** Allocates the arenas; gradients and momentum only if the network is to be trained. */
-  async allocate(device: Device, { training }: { training: boolean }): Promise<void> {
+  /** Allocates the arenas; gradients and momentum only if the network is to be trained, a copy of the weights for f16. */
+  async allocate(
+    device: Device,
+    { training, precision = "f32" }: { training: boolean; precision?: Precision },
+  ): Promise<void> {
     if (this.#buffers) throw new Error("the parameters already have their memory");
     const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
     const create = (label: string, floats: number) =>
-      device.createBuffer(label, 4 * Math.max(floats, floatAlignment), STORAGE | COPY_SRC | COPY_DST);
+      device.createBuffer(label, 4 * Math.max(floats, alignment), STORAGE | COPY_SRC | COPY_DST);
+    const isHalf = precision === "f16";
     const weights = this.#weights.size;
     const statistics = this.#statistics.size;
     this.#buffers = {
@@ -140,21 +154,42 @@ export class Parameters {
       values: await create("parameters", weights),
       gradients: training ? await create("gradients", weights) : null,
       momenta: training ? await create("momentum", weights) : null,
+      halves: isHalf ? await create("parameters in f16", weights / 2) : null,
       running: await create("running statistics", statistics),
       batch: training ? await create("batch statistics", statistics) : null,
       next: training ? await create("next running statistics", statistics) : null,
-      status: await create("status", 4),
+      status: await create("status", statusBuffer.size),
     };
     this.status.storage.external = { buffer: this.#buffers.status, offset: 0 };
-    const { values, gradients, running, batch } = this.#buffers;
+    this.lossScale.storage.external = { buffer: this.#buffers.status, offset: 4 * statusBuffer.lossScale };
+    this.writeLossScale(noLossScale);
+    const { values, gradients, halves, running, batch } = this.#buffers;
     for (const [tensor, at] of this.#weights.offsets) {
       tensor.storage.external = { buffer: values, offset: 4 * at };
       if (gradients) (tensor as Parameter).grad.storage.external = { buffer: gradients, offset: 4 * at };
+      if (halves) (tensor as Parameter).half.storage.external = { buffer: halves, offset: 2 * at };
     }
     for (const [tensor, at] of this.#statistics.offsets) {
       tensor.storage.external = { buffer: running, offset: 4 * at };
       if (batch) (tensor as RunningStatistic).batch.storage.external = { buffer: batch, offset: 4 * at };
     }
+    if (halves) {
+      const tape = new Tape(device, { precision });
+      for (const { start, size } of windowsOf(weights, device.limits.maxStorageBufferBindingSize)) {
+        const x = viewOf("parameters", values, start, size);
+        const y = viewOf("parameters in f16", halves, start, size, "f16");
+        tape.push(scale(size / 4, 1, { x, y }));
+      }
+      this.#round = await tape.compile([]);
+    }
+  }
+
+  /** Sets the loss scale, and how far it has come. */
+  writeLossScale({ lossScale, cleanSteps, skippedSteps }: LossScaleState): void {
+    const { device, status } = this.buffers;
+    const words = Uint32Array.of(lossScaleExponent(lossScale), cleanSteps, skippedSteps);
+    device.gpu.queue.writeBuffer(status, 4 * statusWords.lossScale, words);
+    device.gpu.queue.writeBuffer(status, 4 * statusBuffer.lossScale, Float32Array.of(lossScale));
   }
 
   get allocated(): boolean {
@@ -180,8 +215,10 @@ export class Parameters {
   /** Frees the memory. */
   destroy(): void {
     if (!this.#buffers) return;
-    const { values, gradients, momenta, running, batch, next, status } = this.#buffers;
-    for (const buffer of [values, gradients, momenta, running, batch, next, status]) buffer?.destroy();
+    const { values, gradients, momenta, halves, running, batch, next, status } = this.#buffers;
+    for (const buffer of [values, gradients, momenta, halves, running, batch, next, status]) buffer?.destroy();
+    this.#round?.destroy();
+    this.#round = null;
     this.#buffers = null;
   }
 
@@ -229,6 +266,7 @@ export class Parameters {
       pad(permute(data, slice, "fromFile"), slice.shape, layout, memory);
       device.gpu.queue.writeBuffer(this.#bufferOf(slice, what), 4 * this.position(slice), memory);
     }
+    if (what === "values") this.#round?.run();
   }
 
   /**
@@ -270,6 +308,8 @@ export interface ArenaBuffers {
   readonly values: GPUBuffer;
   readonly gradients: GPUBuffer | null;
   readonly momenta: GPUBuffer | null;
+  /** The values as f16, in the same order. */
+  readonly halves: GPUBuffer | null;
   /** Running statistics, those of the last batch, and the running ones as they will be after the step. */
   readonly running: GPUBuffer;
   readonly batch: GPUBuffer | null;
@@ -277,17 +317,27 @@ export interface ArenaBuffers {
   readonly status: GPUBuffer;
 }
 
-/** A tensor over a stretch of a buffer, in words of four bytes. */
+/** A tensor over a stretch of a buffer, from an element on. */
 export function viewOf(
   name: string,
   buffer: GPUBuffer,
   offset: number,
-  floats: number,
-  dtype: "f32" | "i32" = "f32",
+  elements: number,
+  dtype: "f32" | "f16" | "i32" = "f32",
 ): Tensor {
-  const storage = new Storage(4 * floats, { persistent: true });
-  storage.external = { buffer, offset: 4 * offset };
-  return new Tensor({ name, shape: [floats], layout: "flat", dtype, storage });
+  const bytes = dtype === "f16" ? 2 : 4;
+  const storage = new Storage(bytes * elements, { persistent: true });
+  storage.external = { buffer, offset: bytes * offset };
+  return new Tensor({ name, shape: [elements], layout: "flat", dtype, storage });
+}
+
+/** An arena of `floats` floats in stretches that can be bound, which begin where a block of the optimizer does. */
+export function windowsOf(floats: number, bindingLimit: number): { start: number; size: number }[] {
+  const limit = Math.floor(bindingLimit / (4 * optimizerBlock)) * optimizerBlock;
+  return Array.from({ length: Math.ceil(floats / limit) }, (_, i) => ({
+    start: i * limit,
+    size: Math.min(limit, floats - i * limit),
+  }));
 }
 
 /** Most bytes of a staging buffer. */

@@ -5,20 +5,38 @@ import {
   beginUpdate,
   checkSgd,
   commitRunning,
+  endUpdate,
   largestSafeMagnitude,
   optimizerBlock,
+  scaledSgd,
   sgd,
+  statusWords,
   updateRunning,
   watchFinite,
   watchGradients,
 } from "../kernels/sgd.ts";
-import { type Parameters, type Slice, viewOf } from "./parameters.ts";
+import {
+  defaultLossScale,
+  type LossScaleOptions,
+  type LossScaleState,
+  largestLossScale,
+  lossScaleExponent,
+} from "./loss-scale.ts";
+import { type Parameters, type Slice, viewOf, windowsOf } from "./parameters.ts";
 
 export interface SgdOptions {
   readonly momentum: number;
   readonly weightDecay: number;
   /** Slices that never move. */
   readonly frozen?: (slice: Slice) => boolean;
+  /** Only where the parameters have a copy in f16; without one, gradients are not scaled. */
+  readonly lossScale?: LossScaleOptions;
+}
+
+/** What the device says of itself after a step. */
+export interface StepStatus extends LossScaleState {
+  /** How many losses, blocks of gradients and the like were not finite; anything but 0 stopped all updates. */
+  readonly nonFinite: number;
 }
 
 /** Learning rates of the parameter groups. */
@@ -62,7 +80,7 @@ export class Sgd {
   }
 
   static async create(device: Device, parameters: Parameters, options: SgdOptions): Promise<Sgd> {
-    const { values, gradients, momenta, running, batch, next } = parameters.buffers;
+    const { values, gradients, momenta, halves, running, batch, next } = parameters.buffers;
     if (!gradients || !momenta || !batch || !next) throw new Error("the parameters were not allocated for training");
     const { STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
     const own: GPUBuffer[] = [];
@@ -76,20 +94,18 @@ export class Sgd {
     const table = segmentTable(parameters, options);
     const segments = await upload("optimizer segments", table.segments);
     const firstSegments = await upload("optimizer first segments", table.firstSegments);
-    const { status } = parameters;
+    const { status, lossScale } = parameters;
+    const scaled = halves !== null;
+    const { initial, growthInterval } = { ...defaultLossScale, ...options.lossScale };
+    if (scaled) parameters.writeLossScale({ lossScale: initial, cleanSteps: 0, skippedSteps: 0 });
 
     const tape = new Tape(device);
     const rates = tape.input("learning rates", [4], { layout: "flat" });
-    const limit = Math.floor(device.limits.maxStorageBufferBindingSize / (4 * optimizerBlock)) * optimizerBlock;
-    const windows = Array.from({ length: Math.ceil(weights / limit) }, (_, i) => {
-      const start = i * limit;
-      const view = (name: string, buffer: GPUBuffer) => viewOf(name, buffer, start, Math.min(limit, weights - start));
+    const windows = windowsOf(weights, device.limits.maxStorageBufferBindingSize).map(({ start, size }) => {
+      const view = (name: string, buffer: GPUBuffer) => viewOf(name, buffer, start, size);
       return {
-        window: {
-          size: Math.min(limit, weights - start) / 4,
-          firstBlock: start / optimizerBlock,
-          momentum: options.momentum,
-        },
+        window: { size: size / 4, firstBlock: start / optimizerBlock, momentum: options.momentum },
+        halves: halves && viewOf("parameters in f16", halves, start, size, "f16"),
         tensors: {
           gradients: view("gradients", gradients),
           values: view("parameters", values),
@@ -99,16 +115,18 @@ export class Sgd {
       };
     });
     for (const { window, tensors } of windows) {
-      tape.push(watchGradients(window.size, { x: tensors.gradients, status }));
+      tape.push(watchGradients(window.size, { x: tensors.gradients, status }, { scaled }));
     }
     if (statistics > 0) {
       const x = viewOf("next running statistics", next, 0, statistics);
       tape.push(watchFinite(statistics / 4, { x, status }));
     }
     tape.push(
-      ...windows.map(({ window, tensors }) => checkSgd(window, tensors)),
+      ...windows.map(({ window, tensors }) => checkSgd(window, tensors, { scaled })),
       beginUpdate({ status }),
-      ...windows.map(({ window, tensors }) => sgd(window, tensors)),
+      ...windows.map(({ window, tensors, halves }) =>
+        halves ? scaledSgd(window, { ...tensors, halves }) : sgd(window, tensors),
+      ),
     );
     const tracking = new Tape(device);
     if (statistics > 0) {
@@ -120,6 +138,8 @@ export class Sgd {
         commitRunning(statistics / 4, { next: nextView, status, running: view("running statistics", running) }),
       );
     }
+    const scales = { growthInterval, largestScale: lossScaleExponent(largestLossScale) };
+    if (scaled) tape.push(endUpdate(scales, { status, lossScale }));
     return new Sgd({
       parameters,
       update: await tape.compile([status], { readsInFlight: stepsInFlight }),
@@ -162,6 +182,7 @@ export class Sgd {
    */
   async findNonFiniteUpdate(rates: LearningRates): Promise<string | null> {
     const { momentum, weightDecay, frozen = () => false } = this.#options;
+    const { lossScale } = await this.status();
     const [values, momenta, gradients] = [
       await this.#parameters.read(),
       await this.#parameters.read("momenta"),
@@ -172,7 +193,7 @@ export class Sgd {
       const [w, m, g] = [values, momenta, gradients].map((tensors) => tensors.get(slice.name)!.data);
       const decay = slice.decay ? weightDecay : 0;
       const overflows = w!.some((value, i) => {
-        const v = Math.fround(momentum * m![i]! + g![i]! + decay * value);
+        const v = Math.fround(momentum * m![i]! + g![i]! / lossScale + decay * value);
         return !Number.isFinite(Math.fround(value - Math.fround(rates[slice.group]) * v));
       });
       if (overflows) return slice.name;
@@ -180,10 +201,15 @@ export class Sgd {
     return null;
   }
 
-  /** How many losses, blocks of gradients and the like were not finite; anything but 0 stopped all updates. */
-  async nonFinite(): Promise<number> {
-    const [count] = await this.#update.read(this.#parameters.status);
-    return count!;
+  /** As the last update left it. */
+  async status(): Promise<StepStatus> {
+    const words = await this.#update.read(this.#parameters.status);
+    return {
+      nonFinite: words[statusWords.nonFinite]!,
+      lossScale: 2 ** words[statusWords.lossScale]!,
+      cleanSteps: words[statusWords.cleanSteps]!,
+      skippedSteps: words[statusWords.skippedSteps]!,
+    };
   }
 
   destroy(): void {

@@ -68,7 +68,7 @@ describe("wrong usage ends with 2 and names what is wrong", () => {
     [["train", "--frobnicate"], "--frobnicate"],
     [["train"], "--data"],
     [["train", "--data", "x.csv", "--out", "y", "--batch-size", "0"], "--batch-size"],
-    [["train", "--data", "x.csv", "--out", "y", "--precision", "f16"], "f16"],
+    [["train", "--data", "x.csv", "--out", "y", "--precision", "f64"], "--precision f64"],
     [["train", "--resume", "y", "--lr", "1"], "--lr"],
     [["predict", "a.jpg"], "--checkpoint"],
     [["export", "--checkpoint", "c"], "--onnx"],

@@ -78,7 +78,7 @@ describe("SGD on the device", () => {
           });
         }
       }
-      expect(await sgd.nonFinite()).toBe(0);
+      expect((await sgd.status()).nonFinite).toBe(0);
       const [values, momenta] = [await parameters.read(), await parameters.read("momenta")];
       for (const [name, w] of weights) {
         expect(largestDifference(values.get(name)!.data, w), name).toBeLessThan(2e-6);
@@ -116,7 +116,7 @@ describe("SGD on the device", () => {
           sgd.trackStatistics(0);
           sgd.step({ base: 0.1, fusion: 0.1 });
         }
-        expect(await sgd.nonFinite()).toBe(1);
+        expect((await sgd.status()).nonFinite).toBe(1);
         expect(differing(await parameters.read(), before[0])).toEqual([]);
         expect(differing(await parameters.read("momenta"), before[1])).toEqual([]);
       } finally {
@@ -144,12 +144,12 @@ describe("an update that overflows", () => {
         gradients.get(name)!.data[7] = step === 0 ? 1e38 : 0;
         parameters.write(gradients, "gradients");
         sgd.step(rates);
-        expect(await sgd.nonFinite()).toBe(0);
+        expect((await sgd.status()).nonFinite).toBe(0);
       }
       const before = [await parameters.read(), await parameters.read("momenta")] as const;
       expect(before[1].get(name)!.data[7]).toBeGreaterThan(3.3e38);
       sgd.step(rates);
-      expect(await sgd.nonFinite()).toBe(1);
+      expect((await sgd.status()).nonFinite).toBe(1);
       expect(await sgd.findNonFiniteUpdate(rates)).toBe(name);
       expect(differing(await parameters.read(), before[0])).toEqual([]);
       expect(differing(await parameters.read("momenta"), before[1])).toEqual([]);

@@ -11,7 +11,10 @@ export function formatStep(step: StepSummary): string {
   const { ceilings } = step;
   const micro = step.micro_batch < step.batch_size ? ` in parts of ${step.micro_batch}` : "";
   return alignLeft([
-    ["step", `${step.arch}, batch ${step.batch_size}${micro}, ${step.image_size}×${step.image_size}`],
+    [
+      "step",
+      `${step.arch}, batch ${step.batch_size}${micro}, ${step.image_size}×${step.image_size}, ${step.precision}`,
+    ],
     ["adapter", step.adapter],
     [
       "time",

@@ -1,4 +1,5 @@
 /** A training step, timed and profiled against the adapter's ceilings. Node only. */
+import type { Precision } from "../../autograd/index.ts";
 import { type CeilingSample, Ceilings } from "../../kernels/ceilings.ts";
 import type { Device } from "../../kernels/device.ts";
 import type { DispatchLabel, ProfiledDispatch } from "../../kernels/profiler.ts";
@@ -18,6 +19,8 @@ export interface StepWork extends ArchitectureOptions {
   readonly imageSize: number;
   /** Samples computed at a time. Default: the whole batch. */
   readonly microBatch?: number | undefined;
+  /** Default f32. */
+  readonly precision?: Precision;
 }
 
 /** Images of noise with labels: what is in them does not change the time. */
@@ -69,7 +72,7 @@ export class StepRunner {
 
   /** @throws GpuError if the step does not fit the adapter; Error naming the flag for what is no architecture. */
   static async create(device: Device, work: StepWork): Promise<StepRunner> {
-    const { arch, batchSize, imageSize, microBatch = batchSize, ...options } = work;
+    const { arch, batchSize, imageSize, microBatch = batchSize, precision = "f32", ...options } = work;
     if (batchSize % microBatch !== 0) {
       throw new Error(`--micro-batch ${microBatch}: does not divide --batch-size ${batchSize}`);
     }
@@ -86,6 +89,7 @@ export class StepRunner {
       lambda,
       momentum,
       weightDecay,
+      precision,
     });
     await device.synchronize();
     const buildMs = performance.now() - start;
@@ -192,6 +196,7 @@ export interface StepSummary {
   readonly batch_size: number;
   readonly micro_batch: number;
   readonly image_size: number;
+  readonly precision: Precision;
   readonly steps: number;
   readonly ms_median: number;
   readonly ms_min: number;
@@ -218,7 +223,7 @@ export interface StepSummary {
 }
 
 export function summarizeStep(runner: StepRunner, { rounds, dispatches, firstMs }: StepMeasurement): StepSummary {
-  const { arch, batchSize, imageSize, microBatch = batchSize } = runner.work;
+  const { arch, batchSize, imageSize, microBatch = batchSize, precision = "f32" } = runner.work;
   const steps = rounds.flatMap((round) => round.steps);
   const times = steps.map(({ ms }) => ms);
   const total = (of: (d: DispatchLabel) => number) => dispatches.reduce((sum, d) => sum + of(d), 0);
@@ -232,6 +237,7 @@ export function summarizeStep(runner: StepRunner, { rounds, dispatches, firstMs 
     batch_size: batchSize,
     micro_batch: microBatch,
     image_size: imageSize,
+    precision,
     steps: steps.length,
     ms_median: ms,
     ms_min: Math.min(...times),

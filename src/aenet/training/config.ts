@@ -1,4 +1,5 @@
 /** What a training run computes, as plain data: the flags of `train` with their defaults. */
+import type { Precision } from "../../autograd/index.ts";
 import type { ArchName, FusionGranularity } from "../architecture.ts";
 import type { ResizeMode } from "../preprocessing.ts";
 
@@ -43,7 +44,8 @@ export interface TrainConfig {
   readonly checkpointEvery: number | null;
   /** Epochs between evaluations of the validation split. */
   readonly evalEvery: number;
-  readonly precision: "f32";
+  /** Of activations, their gradients and the weights that convolutions read. */
+  readonly precision: Precision;
 }
 
 export const defaultTrainConfig: Omit<TrainConfig, "data"> = {
@@ -110,5 +112,7 @@ export function checkTrainConfig(config: TrainConfig): void {
   number("--momentum", config.momentum, 1);
   number("--weight-decay", config.weightDecay);
   number("--lambda", config.lambda);
-  if (config.precision !== "f32") throw new Error(`--precision ${config.precision}: only f32 exists so far`);
+  if (config.precision !== "f32" && config.precision !== "f16") {
+    throw new Error(`--precision ${config.precision}: needs f32 or f16`);
+  }
 }

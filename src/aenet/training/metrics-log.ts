@@ -12,6 +12,9 @@ export interface StepRecord {
   readonly loss_emo: number | null;
   readonly lr: number;
   readonly images_per_s: number;
+  /** Only in f16: the loss scale as this step left it, and how many steps were left out so far. */
+  readonly loss_scale?: number;
+  readonly skipped_steps?: number;
 }
 
 /** A split as a whole after an epoch; accuracies and the largest classes' shares are fractions, null without labels. */
@@ -29,7 +32,7 @@ export interface EpochRecord {
 export type MetricsRecord = StepRecord | EpochRecord;
 
 const keys: { [K in MetricsRecord["type"]]: readonly (keyof Extract<MetricsRecord, { type: K }>)[] } = {
-  step: ["type", "step", "epoch", "loss", "loss_aes", "loss_emo", "lr", "images_per_s"],
+  step: ["type", "step", "epoch", "loss", "loss_aes", "loss_emo", "lr", "images_per_s", "loss_scale", "skipped_steps"],
   epoch: ["type", "epoch", "split", "loss", "acc_aes", "acc_emo", "majority_aes", "majority_emo"],
 };
 

@@ -90,6 +90,7 @@ async function setUpWith(
     lambda,
     momentum,
     weightDecay,
+    precision: config.precision,
     frozen: ({ name }: Slice) => isFrozen(name),
   };
   // A pack of a manifest computes what the manifest does.

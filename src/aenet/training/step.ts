@@ -3,6 +3,7 @@ import {
   addScaled,
   binaryCrossEntropyWithLogits,
   type NonFinite,
+  type Precision,
   type Program,
   type ProgramOptions,
   type ProgramPlan,
@@ -14,7 +15,16 @@ import {
 } from "../../autograd/index.ts";
 import type { Device } from "../../kernels/device.ts";
 import { watchFinite } from "../../kernels/sgd.ts";
-import { type LearningRates, Sgd, type Slice, stepsInFlight, type TensorData } from "../../nn/index.ts";
+import {
+  type LearningRates,
+  type LossScaleOptions,
+  type LossScaleState,
+  Sgd,
+  type Slice,
+  type StepStatus,
+  stepsInFlight,
+  type TensorData,
+} from "../../nn/index.ts";
 import { streamsOf } from "../architecture.ts";
 import type { Network } from "../model.ts";
 import type { Preprocessing } from "../preprocessing.ts";
@@ -30,6 +40,9 @@ export interface StepOptions {
   readonly momentum: number;
   readonly weightDecay: number;
   readonly frozen?: (slice: Slice) => boolean;
+  /** Of activations, their gradients and the weights that convolutions read. Default f32. */
+  readonly precision?: Precision;
+  readonly lossScale?: LossScaleOptions;
   /** How memory is planned; the default shares it. */
   readonly memory?: ProgramOptions;
 }
@@ -46,25 +59,23 @@ export interface StepInput {
   readonly emoTarget: Int32Array;
 }
 
-/** Losses before the update, each the mean over the samples with that label; null where there are none. */
-export interface StepLosses {
+/** Losses before the update, each the mean over the samples with that label, null where there are none; and the status. */
+export interface StepLosses extends StepStatus {
   readonly loss: number | null;
   readonly aes: number | null;
   readonly emo: number | null;
-  /** Losses, blocks of gradients and the like that were not finite so far. */
-  readonly nonFinite: number;
 }
 
 /** The recorded step, before it has any memory. */
 interface Recording {
   readonly tape: Tape;
-  readonly inputs: Record<"images" | "crops" | "aesLabels" | "emoLabels" | "aesCount" | "emoCount" | "one", Tensor>;
+  readonly inputs: Record<"images" | "crops" | "aesLabels" | "emoLabels" | "aesCount" | "emoCount", Tensor>;
   readonly losses: { total: Tensor; aes: Tensor | null; emo: Tensor | null };
 }
 
 function recordStep(device: Device, network: Network, options: StepOptions): Recording {
-  const { microBatch, batchSize, decodedSize, preprocessing, lambda } = options;
-  const tape = new Tape(device, { training: true, accumulateGradients: microBatch < batchSize });
+  const { microBatch, batchSize, decodedSize, preprocessing, lambda, precision = "f32" } = options;
+  const tape = new Tape(device, { training: true, accumulateGradients: microBatch < batchSize, precision });
   const inputs = {
     images: tape.input("images", [microBatch, decodedSize, decodedSize, 3], { dtype: "u8" }),
     crops: tape.input("crops", [microBatch, 3], { dtype: "i32" }),
@@ -72,18 +83,17 @@ function recordStep(device: Device, network: Network, options: StepOptions): Rec
     emoLabels: tape.input("emotion labels", [microBatch], { dtype: "i32" }),
     aesCount: tape.input("aesthetics label count", [1]),
     emoCount: tape.input("emotion label count", [1]),
-    one: tape.input("one", [1]),
   };
   const { imageSize: size, mean, deviation } = preprocessing;
   const logits = network.forward(preprocess(inputs.images, inputs.crops, { size, mean, deviation }));
   const aes = logits.aes && binaryCrossEntropyWithLogits(logits.aes, inputs.aesLabels, inputs.aesCount);
   const emo = logits.emo && softmaxCrossEntropy(logits.emo, inputs.emoLabels, inputs.emoCount);
   const total = aes && emo ? addScaled(aes, emo, lambda) : (aes ?? emo)!; // L = L_a + λ·L_e (Eq. 1)
-  const { status } = network.parameters;
+  const { status, lossScale } = network.parameters;
   for (const x of [logits.aes, logits.emo, total]) {
     if (x) tape.push(watchFinite(x.paddedSize / 4, { x, status }));
   }
-  tape.backward(total, inputs.one);
+  tape.backward(total, lossScale);
   return { tape, inputs, losses: { total, aes, emo } };
 }
 
@@ -118,10 +128,10 @@ export class TrainingStep {
   static async create(device: Device, network: Network, options: StepOptions): Promise<TrainingStep> {
     const recording = recordStep(device, network, options);
     recording.tape.plan(outputsOf(recording), options.memory);
-    if (!network.parameters.allocated) await network.parameters.allocate(device, { training: true });
+    if (!network.parameters.allocated)
+      await network.parameters.allocate(device, { training: true, precision: options.precision ?? "f32" });
     const readsInFlight = (stepsInFlight * options.batchSize) / options.microBatch;
     const program = await recording.tape.compile(outputsOf(recording), { ...options.memory, readsInFlight });
-    program.write(recording.inputs.one, [1]);
     const sgd = await Sgd.create(device, network.parameters, options);
     return new TrainingStep(network, options, recording, program, sgd);
   }
@@ -151,11 +161,16 @@ export class TrainingStep {
     }
     this.#sgd.step(rates);
     // Everything is queued before the first of these is awaited.
-    const [values, nonFinite] = await Promise.all([Promise.all(parts), this.#sgd.nonFinite()]);
+    const [values, status] = await Promise.all([Promise.all(parts), this.#sgd.status()]);
     const sum = (i: number) => values.reduce((total, part) => total + (part[i] ?? 0), 0);
     const aes = losses.aes !== null && aesCount > 0 ? sum(1) : null;
     const emo = losses.emo !== null && emoCount > 0 ? sum(2) : null;
-    return { loss: aes === null && emo === null ? null : sum(0), aes, emo, nonFinite };
+    return { loss: aes === null && emo === null ? null : sum(0), aes, emo, ...status };
+  }
+
+  /** Goes on with a loss scale from before; no step may be in flight. */
+  restoreLossScale(state: LossScaleState): void {
+    this.#network.parameters.writeLossScale(state);
   }
 
   /** Micro-batches in a step. */

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Device } from "../../kernels/device.ts";
 import { moduleSource } from "../../kernels/kernel.ts";
-import { type LearningRates, stepsInFlight, type TensorData } from "../../nn/index.ts";
+import { type LearningRates, type LossScaleState, stepsInFlight, type TensorData } from "../../nn/index.ts";
 import { type AdapterChoice, openDevice } from "../../node/index.ts";
 import { formatManifest, type Sample } from "../data/manifest.ts";
 import type { TrainBatch } from "../data/train-loader.ts";
@@ -176,7 +176,7 @@ class Run {
     this.#settings = fields.settings;
     this.#events = fields.events;
     const { lr, fusionLr } = fields.setup.config;
-    this.#progress = { step: 0, epoch: 0, position: 0, schedule: startSchedule(lr, fusionLr) };
+    this.#progress = { step: 0, epoch: 0, position: 0, schedule: startSchedule(lr, fusionLr), scaling: null };
   }
 
   /** Allocates everything on the device. */
@@ -190,16 +190,23 @@ class Run {
     const { network, step: options } = setup;
     events.onMessage?.(`adapter: ${device.platform.description}`);
     const step = await TrainingStep.create(device, network, options);
-    const { microBatch, decodedSize, preprocessing } = options;
+    const { microBatch, decodedSize, preprocessing, precision = "f32" } = options;
     const validates = setup.manifest.samples.some(({ split }) => split === "val");
     const inference = validates
-      ? await Inference.create(device, network, { batchSize: microBatch, decodedSize, preprocessing })
+      ? await Inference.create(device, network, { batchSize: microBatch, decodedSize, preprocessing, precision })
       : null;
     return new Run({ setup, folder, step, inference, settings, events });
   }
 
-  continueFrom({ step, epoch, position, schedule }: TrainingState): void {
-    this.#progress = { step, epoch, position, schedule };
+  continueFrom({ step, epoch, position, schedule, lossScale, counters }: TrainingState): void {
+    const { cleanSteps = 0, skippedSteps = 0 } = counters;
+    const scaling = this.#isHalf ? { lossScale, cleanSteps, skippedSteps } : null;
+    this.#progress = { step, epoch, position, schedule, scaling };
+    if (scaling) this.#step.restoreLossScale(scaling);
+  }
+
+  get #isHalf(): boolean {
+    return this.#setup.config.precision === "f16";
   }
 
   /** Trains until the end, an early stop, or the signal. */
@@ -279,7 +286,13 @@ class Run {
     const { config } = this.#setup;
     const { step: before, schedule } = this.#progress;
     const step = before + 1;
-    this.#progress = { ...this.#progress, step, position: batch.position };
+    const { lossScale, cleanSteps, skippedSteps } = losses;
+    const scaling = this.#isHalf ? { lossScale, cleanSteps, skippedSteps } : null;
+    if (skippedSteps > (this.#progress.scaling?.skippedSteps ?? 0)) {
+      const rest = `its update is left out, the loss scale is now ${lossScale}`;
+      this.#events.onMessage?.(`step ${step}: gradients overflow f16; ${rest}`);
+    }
+    this.#progress = { ...this.#progress, step, position: batch.position, scaling };
     const record: StepRecord = {
       type: "step",
       step,
@@ -289,6 +302,7 @@ class Run {
       loss_emo: losses.emo,
       lr: schedule.lr,
       images_per_s: imagesPerSecond,
+      ...(scaling && { loss_scale: lossScale, skipped_steps: skippedSteps }),
     };
     this.#folder.log(record);
     const stepsTotal = Math.min(config.epochs * stepsPerEpoch, config.maxSteps ?? Number.POSITIVE_INFINITY);
@@ -298,7 +312,7 @@ class Run {
   /** Validation, schedule, checkpoint. */
   async #endEpoch(): Promise<void> {
     const { config, architecture } = this.#setup;
-    const { epoch, step, schedule } = this.#progress;
+    const { epoch, step, schedule, scaling } = this.#progress;
     let next = schedule;
     let bests: readonly (typeof bestNames)[number][] = this.#inference ? [] : bestNames;
     const evaluates = this.#inference && ((epoch + 1) % config.evalEvery === 0 || epoch + 1 === config.epochs);
@@ -326,7 +340,7 @@ class Run {
       bests = verdict.improved;
       if (verdict.reduced) this.#events.onMessage?.(`plateau: the learning rate is now ${next.lr}`);
     }
-    this.#progress = { step, epoch: epoch + 1, position: 0, schedule: next };
+    this.#progress = { step, epoch: epoch + 1, position: 0, schedule: next, scaling };
     const isStopped = next.evaluationsSinceBest >= defaultSchedule.stopAfter;
     const isLast = epoch + 1 === config.epochs || isStopped || this.#isComplete;
     if (config.checkpointEvery === null || evaluates || isLast) await this.#save(bests);
@@ -336,13 +350,15 @@ class Run {
     const { network, manifest, configSha256 } = this.#setup;
     const tensors: Map<string, TensorData> = await network.parameters.read();
     const momentum = await network.parameters.read("momenta");
+    const { scaling, ...progress } = this.#progress;
+    const { lossScale = 1, ...counters } = scaling ?? {};
     await this.#folder.saveCheckpoint({
       tensors,
       metadata: metadataAt(this.#setup, this.#progress.step),
       state: {
-        ...this.#progress,
-        lossScale: 1,
-        counters: {},
+        ...progress,
+        lossScale,
+        counters,
         configSha256,
         dataSha256: manifest.sha256,
         momentum,
@@ -379,6 +395,8 @@ interface Progress {
   /** Entries of the epoch's order that lie behind. */
   readonly position: number;
   readonly schedule: ScheduleState;
+  /** null where losses are not scaled, and before the first step. */
+  readonly scaling: LossScaleState | null;
 }
 
 const samplesOf = ({ manifest }: RunSetup, split: SplitName): Sample[] =>
@@ -417,6 +435,8 @@ export interface DryRun {
     readonly parameters: number;
     readonly gradients: number;
     readonly momentum: number;
+    /** The parameters' copy in f16; 0 without one. */
+    readonly halves: number;
     readonly activations: number;
     readonly inputs: number;
     readonly total: number;
@@ -436,6 +456,7 @@ export async function dryRun(config: TrainConfig, settings: TrainSettings): Prom
     const { network, step, architecture } = setup;
     const { dispatches, plan, inputBytes } = TrainingStep.plan(device, network, step);
     const parameters = 4 * network.parameters.arenaSizes.weights;
+    const halves = config.precision === "f16" ? parameters / 2 : 0;
     const activations = plan.banks.reduce((a, b) => a + b, 0);
     const micro = step.batchSize / step.microBatch;
     return {
@@ -449,9 +470,10 @@ export async function dryRun(config: TrainConfig, settings: TrainSettings): Prom
         parameters,
         gradients: parameters,
         momentum: parameters,
+        halves,
         activations,
         inputs: inputBytes,
-        total: 3 * parameters + activations + inputBytes,
+        total: 3 * parameters + halves + activations + inputBytes,
         banks: plan.banks,
       },
       adapter: device.platform.description,

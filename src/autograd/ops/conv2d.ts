@@ -13,7 +13,7 @@ import { parallelism } from "../../kernels/gemm/tiles.ts";
 import type { Dispatch } from "../../kernels/kernel.ts";
 import { sumRows } from "../../kernels/linear.ts";
 import { type Tape, tapeOf } from "../tape.ts";
-import { Parameter, padTo4, type Tensor } from "../tensor.ts";
+import { Parameter, padTo4, precisionOf, type Tensor } from "../tensor.ts";
 
 /**
  * y = x ⋆ weight (cross-correlation, as everywhere in deep learning).
@@ -37,13 +37,13 @@ export function conv2d(x: Tensor, weight: Tensor, options: { stride?: number; pa
 
 /** The forward dispatch with the adapter's tile. */
 export function product(tape: Tape, shape: Conv2dShape, t: { x: Tensor; weight: Tensor; y: Tensor }): Dispatch<Tensor> {
-  return conv2dForward(tape.device.tiles.choose(forwardProduct(shape)), shape, t);
+  return conv2dForward(tape.device.tiles.choose(forwardProduct(shape), precisionOf(t.x)), shape, t);
 }
 
 /** Records dx; the tensors' memory is what `shape` says, whatever their logical shapes. */
 export function inputGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv2dShape): Tensor {
   const tape = tapeOf(dy);
-  const tile = tape.device.tiles.choose(inputGradientProduct(shape));
+  const tile = tape.device.tiles.choose(inputGradientProduct(shape), precisionOf(dy));
   const dx = tape.emptyLike(`d(${x.name})`, x);
   if (shape.sharedInput) {
     const shapeByStream = [shape.streams, ...x.shape.slice(1)];
@@ -63,7 +63,7 @@ export function weightGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Con
   if (!weight.needsGrad) return null;
   const tape = tapeOf(dy);
   const wanted = parallelism(tape.device);
-  const tile = tape.device.tiles.choose(weightGradientProduct(shape, wanted));
+  const tile = tape.device.tiles.choose(weightGradientProduct(shape, wanted), precisionOf(dy));
   const sum = weightGradientSplits(tile, shape, wanted);
   const dWeight = tape.emptyGradient(weight);
   if (sum.splits === 1) {

@@ -91,7 +91,7 @@ export function benchStepCommand(load: () => Promise<Backend> = loadBackend): Co
     ],
     async run({ values }, terminal) {
       const { openDevice, benchStep, profileRounds, summarize, toTrace, formatStep, formatRows, ...by } = await load();
-      const { steps, profile: isWanted, trace, json, precision, adapter, tune: _tune, baseWidth, ...rest } = values;
+      const { steps, profile: isWanted, trace, json, adapter, tune: _tune, baseWidth, ...rest } = values;
       const device = await openDevice({ adapter });
       try {
         const profiles = isWanted || trace !== null;
@@ -118,7 +118,7 @@ export function benchStepCommand(load: () => Promise<Backend> = loadBackend): Co
           by_operation: summarize(rounds, by.byOperation),
         };
         if (json) {
-          terminal.out(formatJson({ ...summary, precision, ...(profile ? { profile } : {}) }));
+          terminal.out(formatJson({ ...summary, ...(profile ? { profile } : {}) }));
         } else {
           const table = (title: string, rows: readonly ProfileRow[], most?: number) =>
             terminal.out(`\n${formatRows(title, rows, most)}`);

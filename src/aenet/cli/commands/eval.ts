@@ -64,6 +64,7 @@ export function evalCommand(load: () => Promise<Backend> = () => import("../../e
         batchSize: values.batchSize,
         perImage: values.perImage || values.csv,
         adapter: values.adapter,
+        precision: values.precision,
         workers: values.workers ?? undefined,
         imageSize: values.imageSize ?? undefined,
         resize: values.resize ?? undefined,

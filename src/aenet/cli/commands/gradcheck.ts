@@ -80,6 +80,7 @@ const options: Options<GradcheckFlags> = {
   ...networkOptions,
   ...computeOptions,
   workers: { ...computeOptions.workers, help: "taken as everywhere; nothing is decoded here" },
+  precision: { ...computeOptions.precision, kind: choice(["f32"]), help: "gradients are checked in f32 alone" },
 };
 
 interface Backend

@@ -50,6 +50,7 @@ export function predictCommand(
         paths: found.flatMap(({ path, error }) => (error === null ? [path] : [])),
         batchSize: values.batchSize,
         adapter: values.adapter,
+        precision: values.precision,
         workers: values.workers ?? undefined,
         onProgress: counter(progress, "predicted"),
       }).finally(() => progress.clear());

@@ -198,6 +198,7 @@ export function formatDryRun(plan: DryRun): string {
     ["  parameters", bytes(memory.parameters)],
     ["  gradients", bytes(memory.gradients)],
     ["  momentum", bytes(memory.momentum)],
+    ...(memory.halves > 0 ? [["  parameters in f16", bytes(memory.halves)]] : []),
     ["  activations", `${bytes(memory.activations)}, in buffers of ${memory.banks.map(bytes).join(", ") || "nothing"}`],
     ["  inputs", bytes(memory.inputs)],
   ]);
