@@ -34,6 +34,11 @@ describe("help", () => {
     ["experiment", "fig1"],
     ["experiment", "generated"],
     ["experiment", "report"],
+    ["experiment", "oasis"],
+    ["experiment", "pretrain"],
+    ["experiment", "table1"],
+    ["experiment", "table2"],
+    ["experiment", "all"],
   ])("of %s %s has an example", async (...names) => {
     const { code, out } = await run([...names.filter(Boolean), "--help"]);
     expect(code).toBe(0);

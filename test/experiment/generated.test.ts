@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { runGenerated } from "../../src/aenet/experiment/generated/run.ts";
 import { methods } from "../../src/aenet/experiment/methods.ts";
@@ -51,7 +54,7 @@ describe("the experiment on generated scenes", () => {
   const whole = join(root, "whole");
 
   test("runs from pilot to results, and draws no test scene before frozen.json stands", {
-    timeout: 180_000,
+    timeout: 600_000,
   }, async () => {
     guarded = whole;
     const { failed, left, reading } = await run(whole);
@@ -82,7 +85,7 @@ describe("the experiment on generated scenes", () => {
     expect(new Set(truths).size).toBe(1);
   });
 
-  test("interrupted twice and resumed, it ends with the same bytes", { timeout: 240_000 }, async () => {
+  test("interrupted twice and resumed, it ends with the same bytes", { timeout: 900_000 }, async () => {
     const out = join(root, "interrupted");
     for (const after of [9, 40]) {
       const controller = new AbortController();
@@ -98,7 +101,20 @@ describe("the experiment on generated scenes", () => {
     expect(contentsOf(out)).toEqual(contentsOf(whole));
   });
 
-  test("a second reading needs --again, and is counted", { timeout: 120_000 }, async () => {
+  test("by two processes of one folder, it ends with the same bytes", { timeout: 900_000 }, async () => {
+    const out = join(root, "two");
+    const main = fileURLToPath(new URL("../../src/aenet/cli/main.ts", import.meta.url));
+    const flags = "--seeds 2 --exploratory-seeds 1 --pilot-seeds 2 --trials 2 --rhos 0.5 --train-sizes 16 --epochs 1"
+      .concat(" --val-size 8 --test-size 12 --pretrain-size 16 --pretrain-epochs 1 --image-size 16 --batch-size 8")
+      .concat(" --base-channels 4 --jobs 2 --json")
+      .split(" ");
+    const args = ["--import", "tsx", main, "experiment", "generated", "--out", out, ...flags];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    expect(JSON.parse(stdout)).toMatchObject({ left: 0, reading: 1, failed: [] });
+    expect(contentsOf(out)).toEqual(contentsOf(whole));
+  });
+
+  test("a second reading needs --again, and is counted", { timeout: 600_000 }, async () => {
     const before = contentsOf(whole);
     expect((await run(whole)).reading).toBe(1);
     expect(contentsOf(whole)).toEqual(before); // nothing was read: all was done
@@ -120,7 +136,7 @@ describe("the experiment on generated scenes", () => {
   });
 
   test("weights that were removed are made again where they are needed, and only there", {
-    timeout: 60_000,
+    timeout: 600_000,
   }, async () => {
     const weights = (id: string, file: string) => join(whole, "jobs", id, file);
     const needed = weights("seed-1/train/rho0.5-n16/csnet-matched", "network-0.safetensors");
@@ -147,7 +163,7 @@ describe("the experiment on generated scenes", () => {
   });
 
   test("a checkpoint that is not the frozen one is not tested; other settings are refused", {
-    timeout: 60_000,
+    timeout: 600_000,
   }, async () => {
     const file = join(whole, "jobs/seed-1/train/rho0.5-n16/aenet/network-0.safetensors");
     const bytes = readFileSync(file);

@@ -1,5 +1,6 @@
 /** What the commands of `aenet experiment` have in common: their flags, and how a run is watched. */
 import type { RunEvents, RunSettings } from "../experiment/run.ts";
+import { parseShard, type Shard } from "../experiment/shard.ts";
 import type { Job, WorkResult } from "../experiment/worklist.ts";
 import { type ExitCode, exitCodes, UsageError } from "./errors.ts";
 import { interruptible } from "./interrupt.ts";
@@ -13,28 +14,25 @@ import { alignRight, formatJson, plural } from "./text.ts";
 export interface ExperimentFlags {
   out: string | null;
   jobs: number | null;
-  shard: { index: number; count: number } | null;
+  shard: Shard | null;
   again: boolean;
   dryRun: boolean;
   adapter: RunSettings["adapter"];
   json: boolean;
 }
 
-const shard: Kind<{ index: number; count: number }> = {
-  placeholder: "i/n",
-  read(value) {
-    const match = /^(\d{1,6})\/(\d{1,6})$/.exec(String(value));
-    const [index, count] = [Number(match?.[1]), Number(match?.[2])];
-    if (index >= 1 && index <= count) return { index, count };
-    throw new Error("needs i/n, i from 1 to n");
-  },
-};
+const shard: Kind<Shard> = { placeholder: "i/n", read: (value) => parseShard(String(value)) };
 
 const group = "Working it off:";
 
 export const experimentOptions: Options<ExperimentFlags> = {
   out: { kind: text("folder"), default: null, help: "the experiment's folder; what is done there is not done again" },
-  jobs: { kind: integer(1), default: null, help: "processes at once (default: one a core)", group },
+  jobs: {
+    kind: integer(1),
+    default: null,
+    help: "processes at once (default: one a core for small networks, else one)",
+    group,
+  },
   shard: {
     kind: shard,
     default: null,

@@ -11,6 +11,8 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { fig1Command } from "./commands/experiment-fig1.ts";
 import { generatedCommand } from "./commands/experiment-generated.ts";
+import { oasisCommand } from "./commands/experiment-oasis.ts";
+import { allCommand, paperCommand } from "./commands/experiment-paper.ts";
 import { reportCommand } from "./commands/experiment-report.ts";
 import { exportCommand } from "./commands/export.ts";
 import { gradcheckCommand } from "./commands/gradcheck.ts";
@@ -34,7 +36,16 @@ const allCommands: Commands = {
   top: [trainCommand(), evalCommand(), predictCommand(), exportCommand(), gradcheckCommand(), doctorCommand()],
   data: [importCommand(), synthCommand(), checkCommand(), packCommand()],
   bench: [benchStepCommand()],
-  experiment: [fig1Command(), generatedCommand(), reportCommand()],
+  experiment: [
+    paperCommand("pretrain"),
+    paperCommand("table1"),
+    paperCommand("table2"),
+    allCommand(),
+    fig1Command(),
+    generatedCommand(),
+    oasisCommand(),
+    reportCommand(),
+  ],
 };
 
 /**

@@ -75,7 +75,7 @@ export function historyOfTraces(epochs: readonly EpochTrace[], lambda: number): 
 }
 
 /** Fusion or stitch weights by epoch, null where there are none. */
-export function fusionHistoryOf(epochs: readonly EpochTrace[]): FusionHistory | null {
+export function fusionHistoryOf(epochs: readonly Pick<EpochTrace, "fusion">[]): FusionHistory | null {
   const names = Object.keys(epochs[0]?.fusion ?? {});
   const points = [...new Set(names.map((name) => Number(name.split(".")[1])))].sort((a, b) => a - b);
   if (points.length === 0) return null;

@@ -3,8 +3,9 @@ import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import type { Device } from "../../kernels/device.ts";
 import { type AdapterChoice, openDevice } from "../../node/index.ts";
+import { inShard, type Shard } from "./shard.ts";
 import { Interrupted } from "./trainer.ts";
-import { inShard, type Job, openJobs, type Shard, type WorkFolder, type WorkResult, work } from "./worklist.ts";
+import { type Job, openJobs, type WorkFolder, type WorkResult, work } from "./worklist.ts";
 
 /** How an experiment is worked off; nothing of it changes what is computed. */
 export interface RunSettings {

@@ -245,7 +245,7 @@ function meanOf(values: readonly (number | null)[]): number | null {
 }
 
 /** Fusion weights by name; a stitch's four by row and column. By channel: their mean. */
-function fusionOf(weights: Weights): Record<string, number> {
+export function fusionOf(weights: Weights): Record<string, number> {
   const found: Record<string, number> = {};
   for (const [name, { data }] of weights) {
     if (name.startsWith("fusion.")) found[name] = data.reduce((sum, value) => sum + value, 0) / data.length;

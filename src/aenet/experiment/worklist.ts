@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { replaceSharedFile } from "../durable-file.ts";
 import { acquireLock, LockedError } from "../training/run-lock.ts";
+import { inShard, type Shard } from "./shard.ts";
 import { Interrupted } from "./trainer.ts";
 
 export interface Job {
@@ -91,24 +92,6 @@ export class WorkFolder {
       throw error;
     }
   }
-}
-
-/** Part `index` (from 1) of `count`: the lanes that are index − 1 modulo count. */
-export interface Shard {
-  readonly index: number;
-  readonly count: number;
-}
-
-/** @throws RangeError for anything but `i/n` with 1 ≤ i ≤ n. */
-export function parseShard(text: string): Shard {
-  const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text);
-  const [index, count] = [Number(match?.[1]), Number(match?.[2])];
-  if (!(index >= 1 && index <= count)) throw new RangeError(`shard "${text}": needs i/n, i from 1 to n`);
-  return { index, count };
-}
-
-export function inShard({ lane }: Pick<Job, "lane">, { index, count }: Shard): boolean {
-  return lane % count === index - 1;
 }
 
 export interface WorkOptions {

@@ -31,6 +31,8 @@ export interface TrainEvents {
   onMessage?(line: string): void;
   onStep?(record: StepRecord, progress: TrainProgress): void;
   onEpoch?(record: EpochRecord): void;
+  /** All weights at the end of an epoch, before its checkpoint is written: of one that was cut off, a resumed run tells again. */
+  onEpochWeights?(tensors: ReadonlyMap<string, TensorData>, epochs: number): void;
   /** A damaged image, once each. */
   onDamaged?(path: string, reason: string): void;
 }
@@ -349,6 +351,8 @@ class Run {
   async #save(bests: readonly (typeof bestNames)[number][] = this.#inference ? [] : bestNames): Promise<void> {
     const { network, manifest, configSha256 } = this.#setup;
     const tensors: Map<string, TensorData> = await network.parameters.read();
+    const { epoch, position } = this.#progress;
+    if (position === 0 && epoch > 0) this.#events.onEpochWeights?.(tensors, epoch);
     const momentum = await network.parameters.read("momenta");
     const { scaling, ...progress } = this.#progress;
     const { lossScale = 1, ...counters } = scaling ?? {};

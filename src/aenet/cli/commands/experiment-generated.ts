@@ -4,7 +4,7 @@ import { registeredProtocol } from "../../experiment/generated/protocol.ts";
 import type { CommandSpec } from "../command.ts";
 import { type ExitCode, exitCodes, required, UsageError } from "../errors.ts";
 import { type ExperimentFlags, experimentOptions, listJobs, watchExperiment } from "../experiment-options.ts";
-import { integer, list } from "../kinds.ts";
+import { integer, list, number } from "../kinds.ts";
 import type { Option } from "../settings.ts";
 
 interface GeneratedFlags extends ExperimentFlags {
@@ -12,6 +12,7 @@ interface GeneratedFlags extends ExperimentFlags {
   exploratorySeeds: number;
   pilotSeeds: number;
   trials: number;
+  rhos: readonly number[];
   trainSizes: readonly number[];
   epochs: readonly number[];
   valSize: number;
@@ -48,6 +49,12 @@ export function generatedCommand(
       exploratorySeeds: count(registered.exploratorySeeds, "seeds of everything else"),
       pilotSeeds: count(registered.pilotSeeds, "pilot seeds whose differences tell what can be detected", 2),
       trials: count(registered.trials, "settings tried for every method"),
+      rhos: {
+        kind: list(number(0, 1)),
+        default: registered.rhos,
+        help: `correlations of the tasks; ${registered.primaryRho} is the primary cell's`,
+        group,
+      },
       trainSizes: {
         kind: list(integer(1)),
         default: registered.sizes.map(({ train }) => train),
@@ -95,8 +102,11 @@ function protocolOf(values: GeneratedFlags): GeneratedProtocol {
     throw new UsageError(
       `--train-sizes ${trainSizes.join(",")}: needs as many numbers as --epochs ${epochs.join(",")}, at least one`,
     );
+  if (!values.rhos.includes(registered.primaryRho))
+    throw new UsageError(`--rhos ${values.rhos.join(",")}: lacks ${registered.primaryRho}, the primary cell's`);
   return {
     ...registered,
+    rhos: values.rhos,
     seed: values.seed,
     imageSize: values.imageSize,
     depth: values.depth,

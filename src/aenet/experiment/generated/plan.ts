@@ -1,20 +1,16 @@
 /** The experiment on generated scenes as a list of jobs: pilot, tuning, pre-training, training, freezing, reading. */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Device } from "../../../kernels/device.ts";
-import { parseSafetensors, serializeSafetensors } from "../../../nn/index.ts";
+import { parseSafetensors } from "../../../nn/index.ts";
 import { Random } from "../../../random.ts";
 import { type Architecture, createArchitecture, type Task } from "../../architecture.ts";
-import { checkpointMetadata } from "../../checkpoint.ts";
 import { configSha256 } from "../../config.ts";
 import { EIGHT_EMOTIONS } from "../../data/classes.ts";
 import type { ImageSource } from "../../data/image-source.ts";
 import type { Sample } from "../../data/manifest.ts";
-import { replaceSharedFile } from "../../durable-file.ts";
 import type { InitFlag } from "../../initialize.ts";
 import { largestIndex } from "../../metrics.ts";
 import { createNetwork } from "../../model.ts";
-import { defaultPreprocessing } from "../../preprocessing.ts";
 import { averageAnswers, fusionHistoryOf, historyOfTraces, predictionsOf } from "../answers.ts";
 import {
   type FrozenNetwork,
@@ -25,6 +21,7 @@ import {
   writeFrozen,
 } from "../frozen.ts";
 import { basisOf, type MethodPlan, methods, type NetworkPlan, type Pretraining, tasksOfMethod } from "../methods.ts";
+import { answersOf, nearestWidth, saveNetwork } from "../networks.ts";
 import {
   cellName,
   type Experiment,
@@ -168,7 +165,7 @@ class Plan {
   constructor(protocol: GeneratedProtocol, context: PlanContext) {
     this.#protocol = protocol;
     this.#context = context;
-    this.#wideWidth = nearestWidth(protocol);
+    this.#wideWidth = nearestWidth(protocol, EIGHT_EMOTIONS);
   }
 
   jobs(): Job[] {
@@ -269,7 +266,7 @@ class Plan {
         };
         const trained = await trainUntilFinite(await this.#context.device(), job, signal);
         const { weights, steps, epochs, halvings } = trained;
-        const sha256 = await this.#save(join(folder, "weights.safetensors"), architecture, weights, steps, null);
+        const sha256 = await this.#save(join(folder, "weights.safetensors"), architecture, weights, steps);
         return { sha256, steps, epochs, halvings };
       },
     };
@@ -626,21 +623,6 @@ class Plan {
     return { networks, settings, val };
   }
 
-  /** Every network's answers on a split. @throws Error where a checkpoint is not the one that was frozen. */
-  async #answers(networks: readonly FrozenNetwork[], data: Images, split: "val" | "test") {
-    const device = await this.#context.device();
-    const results: Awaited<ReturnType<typeof testNetwork>>["results"][] = [];
-    let rows: readonly number[] = [];
-    for (const network of networks) {
-      const { tensors } = parseSafetensors(await readFrozenCheckpoint(this.#context.folder.path, network));
-      const architecture = this.#architecture(network.arch, EIGHT_EMOTIONS);
-      const answered = await testNetwork(device, architecture, tensors, data, split, 1);
-      results.push(answered.results);
-      rows = answered.rows;
-    }
-    return { rows, results };
-  }
-
   #starts(repetition: Repetition, { networks }: MethodPlan, { rho }: GeneratedCell): string[] {
     const from = new Set(networks.flatMap(({ start }) => Object.values(start)));
     return [...from].map((pretraining) => this.#pretrainingId(repetition, pretraining, rho));
@@ -655,18 +637,13 @@ class Plan {
     return { flag, name: from, weights: tensors };
   }
 
-  async #save(
-    file: string,
-    architecture: Architecture,
-    weights: Weights,
-    step: number,
-    config: string | null,
-  ): Promise<string> {
-    const preprocessing = { ...defaultPreprocessing, imageSize: this.#protocol.imageSize };
-    const metadata = checkpointMetadata({ architecture, preprocessing, step, configSha256: config, dataSha256: null });
-    const bytes = serializeSafetensors(weights, metadata);
-    await replaceSharedFile(file, [bytes]);
-    return createHash("sha256").update(bytes).digest("hex");
+  #save(file: string, architecture: Architecture, weights: Weights, step: number, config: string | null = null) {
+    return saveNetwork(file, architecture, weights, { step, imageSize: this.#protocol.imageSize, config });
+  }
+
+  async #answers(networks: readonly FrozenNetwork[], data: Images, split: "val" | "test") {
+    const architectureOf = (arch: string) => this.#architecture(arch, EIGHT_EMOTIONS);
+    return answersOf(await this.#context.device(), this.#context.folder.path, networks, architectureOf, data, split);
   }
 
   #architecture(arch: string, classes: readonly string[]): Architecture {
@@ -749,26 +726,6 @@ function describePretraining(method: MethodPlan): string {
     .filter((from) => used.has(from))
     .map((from) => (from === "s" && used.size > 1 ? `S: ${words.s}` : words[from]))
     .join("; ");
-}
-
-/** The base width at which a single-task wide network has about as many parameters as AENet. */
-function nearestWidth({ depth, baseChannels }: GeneratedProtocol): number {
-  const count = (arch: string, baseWidth?: number) =>
-    createNetwork(
-      createArchitecture(arch, EIGHT_EMOTIONS, {
-        depth,
-        baseChannels,
-        ...(baseWidth === undefined ? {} : { baseWidth }),
-      }),
-    ).parameters.count;
-  const aim = count("aenet");
-  let best = 64;
-  let distance = Number.POSITIVE_INFINITY;
-  for (let width = 64; width <= 192; width += 8) {
-    const found = Math.abs(count("wrn-emo", width) - aim);
-    if (found < distance) [best, distance] = [width, found];
-  }
-  return best;
 }
 
 /** Measured at 24×24, batch 64, base 8, one core of the two it was planned on; for the time left only. */

@@ -1,11 +1,6 @@
 /** `aenet experiment generated`: the plan over a folder. Node only. */
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { replaceSharedFile } from "../../durable-file.ts";
-import { allowReading, readingOf } from "../frozen.ts";
-import { writeExperiment } from "../results.ts";
-import { childShard, lazyDevice, type RunEvents, type RunSettings, runJobs } from "../run.ts";
+import { lazyDevice, type RunEvents, type RunSettings } from "../run.ts";
+import { workOff } from "../work-off.ts";
 import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
 import { describeGenerated, generatedPlan } from "./plan.ts";
 import type { GeneratedProtocol } from "./protocol.ts";
@@ -32,29 +27,12 @@ export async function runGenerated(
   settings: RunSettings,
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
-  const folder = new WorkFolder(out);
-  await keepProtocol(out, protocol);
-  if (!existsSync(join(out, "experiment.json"))) await writeExperiment(out, describeGenerated(protocol, null));
-  let reading = await readingOf(out);
   const { device, close } = lazyDevice(settings.adapter);
-  const planOf = (number: number) => generatedPlan(protocol, { folder, device, reading: number });
-  if (again && childShard(process.env) === null) {
-    if (planOf(reading).some(({ id }) => !folder.isDone(id)))
-      throw new Error(`--again: reading ${reading} of the test splits is not finished; go on without --again`);
-    reading = await allowReading(out);
-  }
+  const experiment = describeGenerated(protocol, null);
+  const planOf = (folder: WorkFolder, reading: number) => generatedPlan(protocol, { folder, device, reading });
   try {
-    return { ...(await runJobs(planOf(reading), folder, settings, events)), reading };
+    return await workOff({ out, again, protocol, experiment, planOf }, settings, events);
   } finally {
     await close();
   }
-}
-
-/** Writes the settings at the first start. @throws Error where there are others. */
-async function keepProtocol(out: string, protocol: GeneratedProtocol): Promise<void> {
-  const file = join(out, "protocol.json");
-  const text = `${JSON.stringify(protocol, null, 2)}\n`;
-  if (!existsSync(file)) return replaceSharedFile(file, text);
-  if ((await readFile(file, "utf8")) !== text)
-    throw new Error(`--out ${out}: holds an experiment of other settings; its protocol.json tells them`);
 }

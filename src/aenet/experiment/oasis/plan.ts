@@ -1,0 +1,206 @@
+/** The paper's six methods on OASIS, cross-validated by theme: descriptive only. */
+import { join } from "node:path";
+import type { Device } from "../../../kernels/device.ts";
+import { type Architecture, createArchitecture } from "../../architecture.ts";
+import { configSha256 } from "../../config.ts";
+import { FileImages } from "../../data/image-source.ts";
+import type { OasisPhoto } from "../../data/import-oasis.ts";
+import { createNetwork } from "../../model.ts";
+import { averageAnswers, fusionHistoryOf, historyOfTraces, predictionsOf } from "../answers.ts";
+import { type FrozenNetwork, type FrozenRun, readFrozen, recordReading, writeFrozen } from "../frozen.ts";
+import { type MethodPlan, methods, tasksOfMethod } from "../methods.ts";
+import { answersOf, nearestWidth, saveNetwork } from "../networks.ts";
+import { type Experiment, writeRunResult } from "../results.ts";
+import { seedOf } from "../streams.ts";
+import { type EpochTrace, type Images, type Rates, trainUntilFinite } from "../trainer.ts";
+import type { Job, WorkFolder } from "../worklist.ts";
+import { foldSamples, foldsOf } from "./folds.ts";
+
+export interface OasisProtocol {
+  /** Of everything random. */
+  readonly seed: number;
+  readonly folds: number;
+  readonly imageSize: number;
+  readonly depth: readonly number[];
+  readonly baseChannels: number;
+  readonly batchSize: number;
+  readonly epochs: number;
+  /** The same for every method: with so few photographs nothing is tuned. */
+  readonly rates: Rates;
+}
+
+export const oasisProtocol: OasisProtocol = {
+  seed: 2026,
+  folds: 5,
+  imageSize: 64,
+  depth: [1, 1, 1, 1],
+  baseChannels: 8,
+  batchSize: 32,
+  epochs: 12,
+  rates: { lr: 0.03, fusionLr: 0.03, lambda: 1 },
+};
+
+export interface OasisContext {
+  readonly folder: WorkFolder;
+  readonly photos: readonly OasisPhoto[];
+  readonly device: () => Promise<Device>;
+  readonly reading: number;
+}
+
+const classes = ["pleasant-aroused", "pleasant-calm", "unpleasant-aroused", "unpleasant-calm"];
+const compared = methods.filter(({ role }) => role === "paper");
+
+interface Trained {
+  readonly networks: readonly (Omit<FrozenNetwork, "checkpoint"> & { readonly epochs: readonly EpochTrace[] })[];
+  readonly settings: FrozenRun["settings"];
+}
+
+export function describeOasis({ folds }: OasisProtocol): Experiment {
+  return {
+    format: "aenet-experiment/1",
+    title: "The paper's methods on OASIS, cross-validated by theme",
+    protocol: "docs/experiment.md",
+    methods: compared.map(({ name, title, role, paper_row }) => ({ name, title, role, paper_row })),
+    cells: [{ cell: "oasis", title: "OASIS, each photograph tested once", kind: "descriptive", seeds: [0], folds }],
+    primary: [],
+    alpha: 0.05,
+    pilot: null,
+  };
+}
+
+export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[] {
+  const { folder, reading, photos } = context;
+  const { seed, folds, imageSize, batchSize, epochs, rates, depth, baseChannels } = protocol;
+  const foldOf = photos.length === 0 ? [] : foldsOf(photos, folds, seedOf(seed, "folds"));
+  const wide = nearestWidth(protocol, classes);
+  const architectureOf = (arch: string): Architecture =>
+    createArchitecture(arch, classes, {
+      depth,
+      baseChannels,
+      ...(arch.startsWith("wrn") ? { baseWidth: wide } : {}),
+    });
+  // Which photographs are trained on differs by fold, how they look does not: they are decoded once.
+  let source: FileImages | null = null;
+  const imagesOf = (fold: number): Images => {
+    const samples = foldSamples(photos, foldOf, fold);
+    source ??= new FileImages(samples, { imageSize, resize: "squash" });
+    return { samples, source };
+  };
+  const trainingId = (fold: number, { name }: MethodPlan) => `fold-${fold}/train/${name}`;
+  const runs = Array.from({ length: folds }, (_, fold) => compared.map((method) => ({ fold, method }))).flat();
+
+  const training = ({ fold, method }: (typeof runs)[number]): Job => ({
+    id: trainingId(fold, method),
+    needs: [],
+    lane: fold,
+    cost: method.networks.reduce((sum, { arch }) => sum + epochs * secondsAnEpoch(arch), 0),
+    files: method.networks.map((_, i) => `network-${i}.safetensors`),
+    async run({ folder: path, signal }): Promise<Trained> {
+      const data = imagesOf(fold);
+      const device = await context.device();
+      const networks: Trained["networks"][number][] = [];
+      const settings = { lr: rates.lr, fusion_lr: rates.fusionLr, lambda: rates.lambda, epochs, batch_size: batchSize };
+      for (const [i, { arch, freeze }] of method.networks.entries()) {
+        const architecture = architectureOf(arch);
+        const seeds = { init: seedOf(seed, "init", fold), order: seedOf(seed, "order", fold) };
+        const budget = { epochs, batchSize };
+        const trained = await trainUntilFinite(
+          device,
+          { architecture, data, rates, budget, freeze, augment: true, seeds, start: [] },
+          signal,
+        );
+        const config = configSha256({ ...settings, architecture, seeds, fold } as unknown as Record<string, unknown>);
+        networks.push({
+          arch,
+          parameters: createNetwork(architecture).parameters.count,
+          config_sha256: config,
+          checkpoint_sha256: await saveNetwork(join(path, `network-${i}.safetensors`), architecture, trained.weights, {
+            step: trained.steps,
+            imageSize,
+            config,
+          }),
+          epochs: trained.epochs,
+        });
+      }
+      return { networks, settings };
+    },
+  });
+
+  const freeze: Job = {
+    id: "freeze",
+    needs: runs.map(({ fold, method }) => trainingId(fold, method)),
+    lane: 0,
+    cost: 0.1,
+    async run() {
+      const frozen: FrozenRun[] = [];
+      for (const { fold, method } of runs) {
+        const { networks, settings } = await folder.read<Trained>(trainingId(fold, method));
+        frozen.push({
+          method: method.name,
+          cell: "oasis",
+          seed: 0,
+          fold,
+          settings,
+          networks: networks.map(({ epochs: _, ...network }, i) => ({
+            ...network,
+            checkpoint: `jobs/${trainingId(fold, method)}/network-${i}.safetensors`,
+          })),
+        });
+      }
+      await writeFrozen(folder.path, frozen);
+      return { runs: frozen.length };
+    },
+  };
+
+  const test = ({ fold, method }: (typeof runs)[number]): Job => {
+    const name = `fold-${fold}/test/${method.name}`;
+    return {
+      id: `${name}/reading-${reading}`,
+      needs: ["freeze", trainingId(fold, method)],
+      lane: fold,
+      cost: 1,
+      async run() {
+        const frozen = (await readFrozen(folder.path)).runs.find(
+          (run) => run.method === method.name && run.fold === fold,
+        );
+        if (!frozen) throw new Error(`frozen.json: has no ${method.name} of fold ${fold}`);
+        const trained = await folder.read<Trained>(trainingId(fold, method));
+        return recordReading(folder.path, name, reading, async () => {
+          const data = imagesOf(fold);
+          const device = await context.device();
+          const answered = await answersOf(device, folder.path, frozen.networks, architectureOf, data, "test");
+          const traces = trained.networks.length === 1 ? trained.networks[0]!.epochs : null;
+          await writeRunResult(folder.path, {
+            format: "aenet-run-result/1",
+            method: method.name,
+            cell: "oasis",
+            seed: 0,
+            fold,
+            tasks: tasksOfMethod(method),
+            networks: frozen.networks.map(({ checkpoint: _, ...network }) => network),
+            pretraining: "",
+            paper_protocol: false,
+            readings: reading,
+            settings: frozen.settings,
+            classes,
+            predictions: predictionsOf(data.samples, answered.rows, averageAnswers(answered.results), classes, {
+              imageOf: (row) => data.samples[row]!.path,
+              groupOf: (row) => photos[row]!.group,
+            }),
+            history: traces && historyOfTraces(traces, rates.lambda),
+            fusion: traces && fusionHistoryOf(traces),
+          });
+          return { reading };
+        });
+      },
+    };
+  };
+
+  return [...runs.map(training), freeze, ...runs.map(test)];
+}
+
+/** Some 500 photographs at the protocol's size on one core; for the time left only. */
+function secondsAnEpoch(arch: string): number {
+  const seconds: Record<string, number> = { aenet: 5, "aenet-fl": 5, csnet: 3.4, "wrn-aes": 3, "wrn-emo": 3 };
+  return seconds[arch] ?? 1.8;
+}

@@ -1,0 +1,34 @@
+/** `aenet experiment pretrain`, `table1`, `table2`: the paper's plan over a folder. Node only. */
+import type { RunEvents, RunSettings } from "../run.ts";
+import { workOff } from "../work-off.ts";
+import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
+import { describePaper, type PaperProtocol, paperPlan, type Stage } from "./plan.ts";
+
+export interface PaperOptions {
+  readonly protocol: PaperProtocol;
+  readonly stage: Stage;
+  readonly out: string;
+  /** Reads the test splits once more, with the same checkpoints. */
+  readonly again: boolean;
+  readonly workers: number | undefined;
+}
+
+/** The list of jobs, without doing any. @throws Error naming the flag that is missing. */
+export function listPaper(protocol: PaperProtocol, stage: Stage): Job[] {
+  return paperPlan(protocol, stage, { folder: new WorkFolder("."), adapter: "auto", workers: undefined, reading: 1 });
+}
+
+/**
+ * Does a stage and what comes before it, or goes on with it.
+ * @throws Error where `out` holds an experiment of other settings; Interrupted by the signal.
+ */
+export async function runPaper(
+  { protocol, stage, out, again, workers }: PaperOptions,
+  settings: RunSettings,
+  events: RunEvents = {},
+): Promise<WorkResult & { readonly reading: number }> {
+  const { artphoto: _, ...kept } = protocol; // looked at for the second table alone, and may be named then
+  const planOf = (folder: WorkFolder, reading: number) =>
+    paperPlan(protocol, stage, { folder, adapter: settings.adapter, workers, reading });
+  return workOff({ out, again, protocol: kept, experiment: describePaper(protocol), planOf }, settings, events);
+}

@@ -1,0 +1,50 @@
+/** An experiment over its folder: its settings are kept, its readings counted, its jobs worked off. Node only. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { replaceSharedFile } from "../durable-file.ts";
+import { allowReading, readingOf } from "./frozen.ts";
+import { type Experiment, writeExperiment } from "./results.ts";
+import { childShard, type RunEvents, type RunSettings, runJobs } from "./run.ts";
+import { type Job, WorkFolder, type WorkResult } from "./worklist.ts";
+
+export interface WorkOff {
+  readonly out: string;
+  /** Reads the test splits once more, with the same checkpoints. */
+  readonly again: boolean;
+  /** What decides what is computed: kept in protocol.json, and the same whenever the folder is gone on with. */
+  readonly protocol: object;
+  readonly experiment: Experiment;
+  /** The jobs of reading number `reading`; refuses by an Error what cannot be begun. */
+  readonly planOf: (folder: WorkFolder, reading: number) => readonly Job[];
+}
+
+/**
+ * Works until all that may be done is done.
+ * @throws Error where `out` holds an experiment of other settings, or --again comes too early; Interrupted by the signal.
+ */
+export async function workOff(
+  { out, again, protocol, experiment, planOf }: WorkOff,
+  settings: RunSettings,
+  events: RunEvents,
+): Promise<WorkResult & { readonly reading: number }> {
+  const folder = new WorkFolder(out);
+  let reading = await readingOf(out);
+  const jobs = planOf(folder, reading); // what it refuses leaves no folder behind
+  await keepProtocol(out, protocol);
+  if (!existsSync(join(out, "experiment.json"))) await writeExperiment(out, experiment);
+  if (again && childShard(process.env) === null) {
+    if (jobs.some(({ id }) => !folder.isDone(id)))
+      throw new Error(`--again: reading ${reading} of the test splits is not finished; go on without --again`);
+    reading = await allowReading(out);
+  }
+  return { ...(await runJobs(planOf(folder, reading), folder, settings, events)), reading };
+}
+
+async function keepProtocol(out: string, protocol: object): Promise<void> {
+  const file = join(out, "protocol.json");
+  const text = `${JSON.stringify(protocol, null, 2)}\n`;
+  if (!existsSync(file)) return replaceSharedFile(file, text);
+  if ((await readFile(file, "utf8")) !== text)
+    throw new Error(`--out ${out}: holds an experiment of other settings; its protocol.json tells them`);
+}

@@ -1,0 +1,160 @@
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readManifest, writeManifest } from "../../src/aenet/data/manifest.ts";
+import { synthesize } from "../../src/aenet/data/synth/index.ts";
+import { parseMetrics } from "../../src/aenet/experiment/history.ts";
+import type { PaperProtocol, Stage } from "../../src/aenet/experiment/paper/plan.ts";
+import { runPaper } from "../../src/aenet/experiment/paper/run.ts";
+import { readExperiment } from "../../src/aenet/experiment/results.ts";
+import { settings } from "./tiny.ts";
+
+const root = mkdtempSync(join(tmpdir(), "aenet-paper-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+const at = (...parts: string[]) => join(root, ...parts);
+
+const set = (name: string, count: number, seed: number) =>
+  synthesize({ out: at(name), count, seed, size: 37, splits: [0.5, 0.25, 0.25] });
+
+/** FI's images that show what IAE's test and validation splits show, and one of its training split. */
+const heldOut: string[] = [];
+let shared = "";
+
+beforeAll(async () => {
+  await set("iae", 32, 1);
+  await set("ava", 24, 2);
+  await set("fi", 24, 3);
+  await set("artphoto", 8, 4);
+  const fi = await readManifest(at("fi/manifest.csv"));
+  const { samples } = await readManifest(at("iae/manifest.csv"));
+  const copies = [];
+  for (const split of ["val", "test", "train"] as const) {
+    const original = samples.find((sample) => sample.split === split)!;
+    const path = `images/from-iae-${split}.jpg`;
+    // Resized and encoded anew, as the two sets hold the same photograph.
+    await sharp(original.absolutePath).resize(61, 61).jpeg({ quality: 90 }).toFile(at("fi", path));
+    copies.push({ path, split: "train" as const, aesScore: null, aesLabel: null, emotion: original.emotion });
+    if (split === "train") shared = path;
+    else heldOut.push(path);
+  }
+  await writeManifest(at("fi/manifest.csv"), [...fi.samples, ...copies]);
+});
+
+const tiny: PaperProtocol = {
+  data: at("iae/manifest.csv"),
+  ava: at("ava/manifest.csv"),
+  fi: at("fi/manifest.csv"),
+  artphoto: at("artphoto/manifest.csv"),
+  initS: null,
+  initWrn: null,
+  split: "manifest",
+  paperProtocol: false,
+  pack: false,
+  methods: ["resnet50", "aenet", "ensemble"],
+  seed: 0,
+  seeds: 2,
+  trials: 1,
+  epochs: 1,
+  tuneEpochs: 1,
+  pretrainEpochs: 1,
+  train: {
+    depth: [1, 1, 1, 1],
+    baseChannels: 4,
+    imageSize: 32,
+    resize: "squash",
+    batchSize: 8,
+    microBatch: null,
+    augment: true,
+  },
+};
+
+const run = (
+  out: string,
+  stage: Stage,
+  more: Partial<PaperProtocol> & { signal?: AbortSignal } = {},
+  onProgress?: () => void,
+) => {
+  const { signal, ...changes } = more;
+  const options = { protocol: { ...tiny, ...changes }, stage, out, again: false, workers: undefined };
+  return runPaper(options, settings(signal), onProgress ? { onProgress } : {});
+};
+
+const pathsIn = async (file: string) => (await readManifest(file)).samples.map(({ path }) => path.split("/").at(-1));
+
+describe("the paper's experiment", () => {
+  const whole = at("whole");
+
+  test("E is pre-trained without what IAE holds out, A without AVA's test list", { timeout: 600_000 }, async () => {
+    expect((await run(whole, "pretrain")).failed).toEqual([]);
+    const fi = await pathsIn(join(whole, "data/fi.csv"));
+    expect(fi).toContain(shared.split("/").at(-1));
+    for (const path of heldOut) expect(fi).not.toContain(path.split("/").at(-1));
+    const ava = (await readManifest(join(whole, "data/ava-train.csv"))).samples;
+    expect(ava.map(({ split }) => split)).not.toContain("test");
+    expect(existsSync(join(whole, "jobs/pretrain/ae/done.json"))).toBe(true);
+  });
+
+  test("--paper-protocol keeps them, and marks the rows", { timeout: 900_000 }, async () => {
+    const out = at("as-published");
+    // A test image that is not there cannot be read: all up to frozen.json goes well without them.
+    const { samples } = await readManifest(tiny.data);
+    const tests = samples.filter(({ split }) => split === "test").map(({ absolutePath }) => absolutePath);
+    for (const file of tests) renameSync(file, `${file}.away`);
+    const one = { paperProtocol: true, seeds: 1, methods: ["aenet", "resnet50"] };
+    const without = await run(out, "table1", one).finally(() => {
+      for (const file of tests) renameSync(`${file}.away`, file);
+    });
+    expect(existsSync(join(out, "frozen.json"))).toBe(true);
+    expect(without.failed.map(({ id }) => id)).toEqual([
+      "seed-0/test/iae/aenet/reading-1",
+      "seed-0/test/iae/resnet50/reading-1",
+    ]);
+    // Reading them was begun, and is done once.
+    expect((await run(out, "table1", one)).failed).toEqual([]);
+    const fi = await pathsIn(join(out, "data/fi.csv"));
+    for (const path of heldOut) expect(fi).toContain(path.split("/").at(-1));
+    const { results } = await readExperiment(out);
+    expect(results.map(({ method, paper_protocol }) => [method, paper_protocol])).toEqual([
+      ["aenet", true],
+      ["resnet50", false], // knows nothing of FI
+    ]);
+    expect(results[0]!.pretraining).toMatch(/A: AVA, training list; S: none; E: FI, with what IAE holds out/);
+  });
+
+  test("both tables, from the checkpoints that table 1 froze", { timeout: 900_000 }, async () => {
+    expect((await run(whole, "table1")).failed).toEqual([]);
+    const frozen = readFileSync(join(whole, "frozen.json"), "utf8");
+    expect((await run(whole, "table2")).failed).toEqual([]);
+    expect(readFileSync(join(whole, "frozen.json"), "utf8")).toBe(frozen);
+    const { results } = await readExperiment(whole);
+    const cells = results.map(({ cell, method, seed, tasks }) => `${cell} ${method} ${seed} ${tasks.join("+")}`);
+    expect(cells).toHaveLength(3 * 3 * 2);
+    expect(cells).toContain("iae resnet50 0 aes+emo");
+    expect(cells).toContain("ava resnet50 0 aes");
+    expect(cells).toContain("artphoto ensemble 1 emo");
+    const aenet = results.find(({ cell, method, seed }) => cell === "iae" && method === "aenet" && seed === 0)!;
+    const hashes = JSON.parse(frozen).runs.flatMap(({ networks }: { networks: { checkpoint_sha256: string }[] }) =>
+      networks.map(({ checkpoint_sha256 }) => checkpoint_sha256),
+    );
+    expect(hashes).toContain(aenet.networks[0]!.checkpoint_sha256);
+    expect(aenet.predictions.image).toEqual(
+      (await readManifest(join(whole, "data/iae.csv"))).samples
+        .filter(({ split }) => split === "test")
+        .map(({ path }) => path),
+    );
+    expect(aenet.history!.epochs[0]!.split).toBe("val");
+    expect(aenet.fusion!.points).toEqual([0, 1, 2, 3, 4]);
+    expect(aenet.fusion!.alpha_p).toHaveLength(1); // one epoch
+    expect(aenet.fusion!.alpha_p[0]![0]).not.toBe(0.9); // after which they have moved
+    const metrics = readFileSync(join(whole, "jobs/seed-0/train/aenet/network-0/metrics.jsonl"), "utf8");
+    expect(parseMetrics(metrics).some((record) => record.type === "epoch" && record.split === "test")).toBe(false);
+  });
+
+  test("a set that a stage needs is asked for", async () => {
+    await expect(run(at("none"), "table1", { fi: null })).rejects.toThrow(/--fi: is missing/);
+    await expect(run(at("none"), "table2", { artphoto: null })).rejects.toThrow(/--artphoto: is missing/);
+    expect(existsSync(at("none"))).toBe(false);
+  });
+});
