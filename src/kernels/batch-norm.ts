@@ -177,9 +177,9 @@ export interface NormEpilogue {
 
 const cache = new Map<string, Kernel>();
 
-/** The variant of a kernel for an epilogue, made once. */
-function variant(name: string, { residual, relu, fusion }: NormEpilogue, make: (name: string) => Kernel): Kernel {
-  const full = `${name}${residual ? "_residual" : ""}${relu ? "_relu" : ""}${fusion ? "_fusion" : ""}`;
+/** The variant of a kernel with the bindings that an epilogue needs, made once; the ReLU is a parameter. */
+function variant(name: string, { residual, fusion }: NormEpilogue, make: (name: string) => Kernel): Kernel {
+  const full = `${name}${residual ? "_residual" : ""}${fusion ? "_fusion" : ""}`;
   let kernel = cache.get(full);
   if (!kernel) {
     kernel = make(full);
@@ -201,11 +201,18 @@ const loadChannel = (g: string, stream: string) => `
 /** x − mean at index i of stream g. */
 const centred = (g: string, i: string) => `((vec4f(x[${i}]) - shift${g}) - offset${g})`;
 
+const reluParams = { relu: "u32" } as const;
+
+/** max(z, 0) where there is a ReLU, else z. */
+const rectified = (z: string) => `select(${z}, max(${z}, vec4f()), params.relu == 1u)`;
+
 /** Declares f<g>, the activation at index i of stream g. */
-const activation = ({ residual, relu }: NormEpilogue, g: string, i: string) => {
-  const z = `${centred(g, i)} * scale${g} + bias${g}${residual ? ` + vec4f(residual[${i}])` : ""}`;
-  return `let f${g} = ${relu ? `max(${z}, vec4f())` : z};`;
-};
+const activation = (residual: boolean, g: string, i: string) => `
+      let z${g} = ${centred(g, i)} * scale${g} + bias${g}${residual ? ` + vec4f(residual[${i}])` : ""};
+      let f${g} = ${rectified(`z${g}`)};`;
+
+/** The gradient d behind a ReLU (if there is one) that gave f. */
+const unrectified = (d: string, f: string) => `select(vec4f(), ${d}, (${f} > vec4f()) | vec4<bool>(params.relu == 0u))`;
 
 const at = (g: number) => (g === 0 ? "i" : `${g}u * params.streamSize + i`);
 
@@ -221,15 +228,15 @@ function applyKernel(epilogue: NormEpilogue): Kernel {
         ...(fusion ? { fusion: "vec4f" } : {}),
       } as const,
       outputs: { y: "vec4" },
-      params: { ...rowParams, ...(fusion ? fusionParams : {}) },
+      params: { ...rowParams, ...reluParams, ...(fusion ? fusionParams : {}) },
       wgsl: fusion
         ? forThread(
             `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
-${eachRow(`${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${storeFused}`)}`,
+${eachRow(`${unroll(3, (g) => activation(residual, `${g}`, at(g)))}${storeFused}`)}`,
             { allStreams: true },
           )
         : forThread(`${loadChannel("", "(params.firstStream + stream)")}
-${eachRow(`${activation(epilogue, "", "i")}
+${eachRow(`${activation(residual, "", "i")}
       y[i] = as_y(f);`)}`),
     }),
   );
@@ -255,12 +262,15 @@ function bind<T>(kernel: Kernel, tensors: Record<string, T | undefined>): Record
 
 /** Tensors of activations can be sliced by stream, unless a fusion needs all streams at once. */
 function slices(kernel: Kernel, { streams }: RowShape, { fusion }: NormEpilogue) {
-  const activations = ["x", "y", "dy", "dz", "dx", "residual"];
+  const activations = ["x", "y", "dy", "dz", "residual"];
   const names = [...Object.keys(kernel.inputs), ...Object.keys(kernel.outputs)];
   return fusion ? {} : { streams: { count: streams, bindings: names.filter((name) => activations.includes(name)) } };
 }
 
-const fusionValues = ({ fusion }: NormEpilogue) => (fusion ? fusionParamValues(fusion) : {});
+const epilogueValues = ({ relu, fusion }: NormEpilogue) => ({
+  relu: relu ? 1 : 0,
+  ...(fusion ? fusionParamValues(fusion) : {}),
+});
 
 /** y from x and its statistics. */
 export function batchNormForward<T>(
@@ -271,7 +281,7 @@ export function batchNormForward<T>(
   const kernel = applyKernel(epilogue);
   const { params, groupsPerStream } = planMap(shape);
   const workgroups = groupsPerStream * (epilogue.fusion ? 1 : shape.streams);
-  const all = { ...params, ...fusionValues(epilogue) };
+  const all = { ...params, ...epilogueValues(epilogue) };
   return dispatch(kernel, bind(kernel, { ...t }), all, workgroups, slices(kernel, shape, epilogue));
 }
 
@@ -285,7 +295,7 @@ export const runningEpilogue = ({ residual }: Pick<NormEpilogue, "residual">): E
     normBias: "vec4f",
     ...(residual && { residual: "vec4" }),
   },
-  params: { eps: "f32", relu: "u32" },
+  params: { eps: "f32", ...reluParams },
   alongOutput: residual ? ["residual"] : [],
   channel: (stream, channel, channels4) => `
     let c = ${stream} * ${channels4} + ${channel};
@@ -294,7 +304,7 @@ export const runningEpilogue = ({ residual }: Pick<NormEpilogue, "residual">): E
     let bias = normBias[c];`,
   store: (y, i, value) => `
     let z = (${value} - mean) * scale + bias${residual ? ` + vec4f(residual[${i}])` : ""};
-    ${y}[${i}] = as_${y}(select(z, max(z, vec4f()), params.relu == 1u));`,
+    ${y}[${i}] = as_${y}(${rectified("z")});`,
 });
 
 /** Evaluation's forward: the statistics, then y, which the product that computes x can take over (unless it is fused). */
@@ -326,7 +336,7 @@ export function batchNormRunning<T>(
  * the unfused activations are computed again: y holds only what came out of the fusion.
  */
 function sumsKernel(epilogue: NormEpilogue): Kernel {
-  const { residual, relu, fusion } = epilogue;
+  const { residual, fusion } = epilogue;
   const storesDz = residual || fusion !== null;
   const addSums = (g: string, i: string) => `
       sumDz${g} += d_${g};
@@ -339,7 +349,6 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
       partials[at] = sumDz${g};
       partials[at + 1u] = sumDzX${g};
     }`;
-  const mask = (d: string, positive: string) => (relu ? `select(vec4f(), ${d}, ${positive} > vec4f())` : d);
   return variant("batch_norm_backward_sums", epilogue, (name) =>
     defineKernel({
       name,
@@ -348,7 +357,7 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
         x: "vec4",
         statistics: "vec4f",
         ...(residual && fusion ? { residual: "vec4" } : {}),
-        ...(residual && relu && !fusion ? { y: "vec4" } : {}),
+        ...(residual && !fusion ? { y: "vec4" } : {}),
         ...(fusion ? { fusion: "vec4f" } : {}),
       } as const,
       outputs: {
@@ -356,23 +365,23 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
         ...(storesDz ? { dz: "vec4" } : {}),
         ...(fusion ? { fusionPartials: "vec4f" } : {}),
       } as const,
-      params: { ...rowParams, ...(fusion ? fusionParams : {}) },
+      params: { ...rowParams, ...reluParams, ...(fusion ? fusionParams : {}) },
       wgsl: fusion
         ? forThread(
             `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
     ${declareFusionSums}${unroll(3, (g) => declareSums(`${g}`))}
     ${loopRows(`
       ${unroll(3, (g) => `let d${g} = vec4f(dy[${at(g)}]);`)}
-      ${unroll(3, (g) => activation(epilogue, `${g}`, at(g)))}${fusionGradients}
-      ${unroll(3, (g) => `let d_${g} = ${mask(`g${g}`, `f${g}`)};${addSums(`${g}`, at(g))}`)}`)}${storeFusionSums}
+      ${unroll(3, (g) => activation(residual, `${g}`, at(g)))}${fusionGradients}
+      ${unroll(3, (g) => `let d_${g} = ${unrectified(`g${g}`, `f${g}`)};${addSums(`${g}`, at(g))}`)}`)}${storeFusionSums}
     ${unroll(3, (g) => storeSums(`${g}`, `${g}u`))}`,
             { allStreams: true },
           )
         : forThread(`${loadChannel("", "(params.firstStream + stream)")}
     ${declareSums("")}
     ${loopRows(`
-      ${relu && !residual ? activation(epilogue, "", "i") : ""}
-      let d_ = ${mask("vec4f(dy[i])", residual ? "vec4f(y[i])" : "f")};${addSums("", "i")}`)}
+      ${residual ? "" : activation(residual, "", "i")}
+      let d_ = ${unrectified("vec4f(dy[i])", residual ? "vec4f(y[i])" : "f")};${addSums("", "i")}`)}
     ${storeSums("", "(params.firstStream + stream)")}`),
     }),
   );
@@ -403,30 +412,18 @@ fn run(group: u32, lane: u32) {
 });
 
 /** Second pass: dx, from dz where the first pass stored it, else from dy and the mask computed again. */
-function inputGradientKernel(epilogue: NormEpilogue): Kernel {
-  const stored = epilogue.residual || epilogue.fusion !== null;
-  const again = !stored && epilogue.relu;
-  return variant("batch_norm_backward_input", { residual: stored, relu: again, fusion: null }, (name) =>
-    defineKernel({
-      name,
-      inputs: {
-        [stored ? "dz" : "dy"]: "vec4",
-        x: "vec4",
-        statistics: "vec4f",
-        dBias: "vec4f",
-        dWeight: "vec4f",
-      } as const,
-      outputs: { dx: "vec4" },
-      params: { ...rowParams, batchShare: "f32" },
-      wgsl: forThread(`${loadChannel("", "(params.firstStream + stream)")}
+const inputGradientKernel = defineKernel({
+  name: "batch_norm_backward_input",
+  inputs: { dy: "vec4", x: "vec4", statistics: "vec4f", dBias: "vec4f", dWeight: "vec4f" },
+  outputs: { dx: "vec4" },
+  params: { ...rowParams, ...reluParams, batchShare: "f32" },
+  wgsl: forThread(`${loadChannel("", "(params.firstStream + stream)")}
     let meanDz = dBias[c] * params.batchShare;
     let meanDzX = dWeight[c] * params.batchShare;
-${eachRow(`
-        ${again ? `${activation(epilogue, "", "i")} let d_ = select(vec4f(), vec4f(dy[i]), f > vec4f());` : `let d_ = vec4f(${stored ? "dz" : "dy"}[i]);`}
+${eachRow(`${activation(false, "", "i")}
+        let d_ = ${unrectified("vec4f(dy[i])", "f")};
         dx[i] = as_dx(scale * (d_ - meanDz - ${centred("", "i")} * invStd * meanDzX));`)}`),
-    }),
-  );
-}
+});
 
 /** What the gradient of a batch norm reads and writes; what its epilogue does not have may be missing. */
 export interface NormGradients<T> extends NormTensors<T> {
@@ -444,7 +441,7 @@ export function batchNormBackwardSums<T>(shape: RowShape, epilogue: NormEpilogue
   const kernel = sumsKernel(epilogue);
   const { params, groupsPerStream } = planSum(shape);
   const workgroups = groupsPerStream * (epilogue.fusion ? 1 : shape.streams);
-  const all = { ...params, ...fusionValues(epilogue) };
+  const all = { ...params, ...epilogueValues(epilogue) };
   const { partials, dBias, dWeight } = t;
   return [
     dispatch(kernel, bind(kernel, { ...t }), all, workgroups, slices(kernel, shape, epilogue)),
@@ -455,13 +452,15 @@ export function batchNormBackwardSums<T>(shape: RowShape, epilogue: NormEpilogue
 /** dx; `training` says whether the statistics were the batch's own. */
 export function batchNormBackwardInput<T>(
   shape: RowShape,
-  epilogue: NormEpilogue,
+  { relu }: NormEpilogue,
   training: boolean,
   t: NormGradients<T> & { dx: T },
 ): Dispatch<T> {
-  const kernel = inputGradientKernel(epilogue);
   const { params, groupsPerStream } = planMap(shape);
-  const all = { ...params, batchShare: training ? 1 / shape.rows : 0 };
-  const plain = { ...epilogue, fusion: null };
-  return dispatch(kernel, bind(kernel, { ...t }), all, groupsPerStream * shape.streams, slices(kernel, shape, plain));
+  const { dy, dz, x, statistics, dBias, dWeight, dx } = t;
+  const all = { ...params, relu: relu && !dz ? 1 : 0, batchShare: training ? 1 / shape.rows : 0 };
+  const tensors = { dy: dz ?? dy, x, statistics, dBias, dWeight, dx };
+  return dispatch(inputGradientKernel, tensors, all, groupsPerStream * shape.streams, {
+    streams: { count: shape.streams, bindings: ["dy", "x", "dx"] },
+  });
 }
