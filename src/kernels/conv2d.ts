@@ -8,12 +8,12 @@
  * x [G or 1, N, H, W, Cin], weight [G, kh, kw, Cin, Cout], y [G, N, Hout, Wout, Cout]; channels padded to multiples of 4.
  */
 
-import { elementwise } from "./elementwise.ts";
 import { type Epilogue, type EpilogueCall, epilogueStreams, noEpilogue } from "./epilogue.ts";
 import { type GemmTile, gemm, gridOf } from "./gemm/core.ts";
 import type { GemmProblem } from "./gemm/problem.ts";
 import type { Product } from "./gemm/product.ts";
-import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
+import { type Dispatch, dispatch, divideUp, unroll } from "./kernel.ts";
+import { sumAxis } from "./sum.ts";
 
 /** Sizes of a convolution; `inChannels` and `outChannels` are the padded counts. */
 export interface Conv2dShape {
@@ -404,7 +404,7 @@ export function weightGradientProduct(s: Conv2dShape, parallelism: number): Prod
       const partials = sum.splits * total;
       return [
         conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight: partials }),
-        sumPartials(total, sum.splits, { partials, total }),
+        sumAxis({ count: sum.splits, inner: total }, { x: partials, total }),
       ];
     },
   };
@@ -452,25 +452,4 @@ export function conv2dWeightGradient<T>(
       ...(splits === 1 ? { parameters: ["dWeight"] } : {}),
     },
   });
-}
-
-const sumPartialsKernel = defineKernel({
-  name: "sum_partials",
-  inputs: { partials: "vec4f" },
-  outputs: { total: "vec4f" },
-  params: { size: "u32", count: "u32" },
-  wgsl: elementwise(
-    1,
-    /* wgsl */ `
-    var sum = partials[i];
-    for (var s = 1u; s < params.count; s++) {
-      sum += partials[s * params.size + i];
-    }
-    total[i] = sum;`,
-  ),
-});
-
-/** total[i] = Σ_s partials[s · size + i], in the order of s. `size` counts vec4f. */
-export function sumPartials<T>(size: number, count: number, t: { partials: T; total: T }): Dispatch<T> {
-  return dispatch(sumPartialsKernel, t, { size, count }, divideUp(size, 64));
 }

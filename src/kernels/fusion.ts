@@ -8,8 +8,9 @@
  *
  * The weights are one tensor [4, 1] or [4, C], rows in the order α_p, α_s, β_p, β_s.
  */
-import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
+import { type Dispatch, defineKernel, dispatch } from "./kernel.ts";
 import { eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
+import { sumAxis } from "./sum.ts";
 
 export interface FusionOptions {
   /** A weight for each channel instead of one for all. */
@@ -117,49 +118,14 @@ export function fuseBackward<T>(
   return dispatch(fuseBackwardKernel, t, { ...params, ...fusionParamValues(options) }, groupsPerStream);
 }
 
-const sumBlocksKernel = defineKernel({
-  name: "fusion_sum_blocks",
-  inputs: { partials: "vec4f" },
-  outputs: { byChannel: "vec4f" },
-  params: { channels4: "u32", blocks: "u32" },
-  wgsl: `
-fn run(group: u32, lane: u32) {
-  let i = group * 64u + lane;
-  if (i < 4u * params.channels4) {
-    let row = divide(i, params.channels4);
-    let channel = i - row * params.channels4;
-    var sum = vec4f();
-    for (var b = 0u; b < params.blocks; b++) {
-      sum += partials[(row * params.blocks + b) * params.channels4 + channel];
-    }
-    byChannel[i] = sum;
-  }
-}`,
-});
-
-/** Sums the blocks of partial sums: byChannel [4, channels]. */
+/** The partial sums over their blocks: byChannel [4, channels]. */
 export function sumFusionBlocks<T>(shape: RowShape, t: { partials: T; byChannel: T }): Dispatch<T> {
-  const params = { channels4: shape.channels4, blocks: fusionBlocks(shape) };
-  return dispatch(sumBlocksKernel, t, params, divideUp(4 * shape.channels4, 64));
+  const { partials: x, byChannel: total } = t;
+  return sumAxis({ outer: 4, count: fusionBlocks(shape), inner: shape.channels4 }, { x, total });
 }
 
-const sumChannelsKernel = defineKernel({
-  name: "fusion_sum_channels",
-  inputs: { byChannel: "vec4f" },
-  outputs: { total: "vec4f" },
-  params: { channels4: "u32" },
-  workgroupSize: 4,
-  wgsl: `
-fn run(group: u32, lane: u32) {
-  var sum = vec4f();
-  for (var c = 0u; c < params.channels4; c++) {
-    sum += byChannel[lane * params.channels4 + c];
-  }
-  total[lane] = vec4f(sum.x + sum.y + sum.z + sum.w, 0, 0, 0);
-}`,
-});
-
-/** Sums over channels too: total [4, 1]. */
+/** Over channels too: total [4, 1]. */
 export function sumFusionChannels<T>(shape: RowShape, t: { byChannel: T; total: T }): Dispatch<T> {
-  return dispatch(sumChannelsKernel, t, { channels4: shape.channels4 }, 1);
+  const { byChannel: x, total } = t;
+  return sumAxis({ outer: 4, count: shape.channels4, inner: 1 }, { x, total }, { components: true });
 }

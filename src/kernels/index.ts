@@ -14,5 +14,7 @@ export * from "./linear.ts";
 export * from "./losses.ts";
 export * from "./pool.ts";
 export * from "./preprocess.ts";
+export * from "./select-streams.ts";
 export * from "./sgd.ts";
 export * from "./stitch.ts";
+export * from "./sum.ts";

@@ -2,6 +2,7 @@
 import { type FusionOptions, fusionParams, fusionParamValues, loadFusionWeights, storeFused } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
 import { eachRow, forThread, planMap, rowParams } from "./rows.ts";
+import { sumAxis } from "./sum.ts";
 
 /** Sizes of a pooling; `channels4` counts vec4f. Windows have at most 255 places. */
 export interface PoolShape {
@@ -165,33 +166,11 @@ export function maxPoolBackward<T>(s: PoolShape, t: { dy: T; places: T; dx: T })
   });
 }
 
-const meanParams = { size: "u32", pixels: "u32", channels4: "u32" } as const;
-
-const globalAveragePoolKernel = defineKernel({
-  name: "global_average_pool",
-  inputs: { x: "vec4" },
-  outputs: { y: "vec4f" },
-  params: meanParams,
-  wgsl: `
-fn run(group: u32, lane: u32) {
-  let i = group * 64u + lane;
-  if (i < params.size) {
-    let image = divide(i, params.channels4);
-    let first = image * params.pixels * params.channels4 + i - image * params.channels4;
-    var sum = vec4f();
-    for (var p = 0u; p < params.pixels; p++) {
-      sum += vec4f(x[first + p * params.channels4]);
-    }
-    y[i] = sum / f32(params.pixels);
-  }
-}`,
-});
-
 const globalAveragePoolBackwardKernel = defineKernel({
   name: "global_average_pool_backward",
   inputs: { dy: "vec4f" },
   outputs: { dx: "vec4" },
-  params: meanParams,
+  params: { size: "u32", pixels: "u32", channels4: "u32" },
   wgsl: `
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
@@ -211,8 +190,8 @@ export function globalAveragePoolForward<T>(
   { images, pixels, channels4 }: { images: number; pixels: number; channels4: number },
   t: { x: T; y: T },
 ): Dispatch<T> {
-  const size = images * channels4;
-  return dispatch(globalAveragePoolKernel, t, { size, pixels, channels4 }, divideUp(size, 64));
+  const shape = { outer: images, count: pixels, inner: channels4 };
+  return sumAxis(shape, { x: t.x, total: t.y }, { divisor: pixels });
 }
 
 /** dx[image, p, c] = dy[image, c] / pixels. */

@@ -5,13 +5,12 @@ import {
   conv2dWeightGradient,
   forwardProduct,
   inputGradientProduct,
-  sumPartials,
   weightGradientProduct,
   weightGradientSplits,
 } from "../../kernels/conv2d.ts";
 import { parallelism } from "../../kernels/gemm/tiles.ts";
 import type { Dispatch } from "../../kernels/kernel.ts";
-import { sumRows } from "../../kernels/linear.ts";
+import { sumAxis } from "../../kernels/sum.ts";
 import { type Tape, tapeOf } from "../tape.ts";
 import { Parameter, padTo4, precisionOf, type Tensor } from "../tensor.ts";
 
@@ -50,7 +49,7 @@ export function inputGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv
     const byStream = tape.empty(`d(${x.name}) by stream`, shapeByStream, { dtype: x.dtype });
     tape.push(
       conv2dInputGradient(tile, shape, { dy, weight, dx: byStream }),
-      sumRows(shape.streams, x.paddedSize / 4, { x: byStream, total: dx }),
+      sumAxis({ count: shape.streams, inner: x.paddedSize / 4 }, { x: byStream, total: dx }),
     );
   } else {
     tape.push(conv2dInputGradient(tile, shape, { dy, weight, dx }));
@@ -72,7 +71,7 @@ export function weightGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Con
     const partials = tape.empty(`${dWeight.name} partials`, [sum.splits, dWeight.paddedSize]);
     tape.push(
       conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight: partials }),
-      sumPartials(dWeight.paddedSize / 4, sum.splits, { partials, total: dWeight }),
+      sumAxis({ count: sum.splits, inner: dWeight.paddedSize / 4 }, { x: partials, total: dWeight }),
     );
   }
   return dWeight;

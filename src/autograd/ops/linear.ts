@@ -1,5 +1,6 @@
 import type { Conv2dShape } from "../../kernels/conv2d.ts";
-import { addBias, sumRows } from "../../kernels/linear.ts";
+import { addBias } from "../../kernels/linear.ts";
+import { sumAxis } from "../../kernels/sum.ts";
 import { tapeOf } from "../tape.ts";
 import { padTo4, type Tensor } from "../tensor.ts";
 import { inputGradient, product, weightGradient } from "./conv2d.ts";
@@ -38,7 +39,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
       const dWeight = weightGradient(x, weight, dy, shape);
       if (!bias.needsGrad) return [dx, dWeight, null];
       const dBias = tape.emptyGradient(bias);
-      tape.push(sumRows(n!, channels4, { x: dy, total: dBias }));
+      tape.push(sumAxis({ count: n!, inner: channels4 }, { x: dy, total: dBias }));
       return [dx, dWeight, dBias];
     },
   );

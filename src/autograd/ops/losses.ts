@@ -13,14 +13,15 @@ export function binaryCrossEntropyWithLogits(logits: Tensor, labels: Tensor, cou
   if (outputs !== 1 || labels.shape[0] !== samples) {
     throw new RangeError(`binaryCrossEntropyWithLogits: logits [${logits.shape}] and labels [${labels.shape}]`);
   }
+  const shape = { samples: samples!, classes: 1, stride: padTo4(1) };
   return tape.record(
     "binaryCrossEntropyWithLogits",
     [logits],
     [1],
-    (loss) => tape.push(kernels.binaryCrossEntropy(samples!, { logits, labels, count, loss })),
+    (loss) => tape.push(kernels.binaryCrossEntropy(shape, { logits, labels, count, loss })),
     (dLoss) => {
       const dLogits = tape.empty(`d(${logits.name})`, logits.shape);
-      tape.push(kernels.binaryCrossEntropyBackward(samples!, { logits, labels, count, dLoss, dLogits }));
+      tape.push(kernels.binaryCrossEntropyBackward(shape, { logits, labels, count, dLoss, dLogits }));
       return [dLogits];
     },
   );
