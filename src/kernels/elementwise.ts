@@ -84,18 +84,27 @@ export function reluBackward<T>(size: number, t: { dy: T; y: T; dx: T }, streams
   return dispatch(reluBackwardKernel, t, params, groups, { streams: { count, bindings: ["dy", "y", "dx"] } });
 }
 
-const addKernel = defineKernel({
-  name: "add",
+const combineKernel = defineKernel({
+  name: "combine",
   inputs: { a: "vec4", b: "vec4" },
-  outputs: { sum: "vec4" },
-  params: { ...streamParams, scale: "f32" },
-  wgsl: byStream("sum[i] = as_sum(vec4f(a[i]) + params.scale * vec4f(b[i]));"),
+  outputs: { y: "vec4" },
+  params: { ...streamParams, ofA: "f32", ofB: "f32" },
+  wgsl: byStream("y[i] = as_y(params.ofA * vec4f(a[i]) + params.ofB * vec4f(b[i]));"),
 });
+
+function combine<T>(size: number, [ofA, ofB]: [number, number], t: { a: T; b: T; y: T }, streams: number): Dispatch<T> {
+  const { count, groups, params } = share(size, streams);
+  return dispatch(combineKernel, t, { ...params, ofA, ofB }, groups, { streams: { count, bindings: ["a", "b", "y"] } });
+}
 
 /** sum = a + scale · b. */
 export function add<T>(size: number, scale: number, t: { a: T; b: T; sum: T }, streams = 1): Dispatch<T> {
-  const { count, groups, params } = share(size, streams);
-  return dispatch(addKernel, t, { ...params, scale }, groups, { streams: { count, bindings: ["a", "b", "sum"] } });
+  return combine(size, [1, scale], { a: t.a, b: t.b, y: t.sum }, streams);
+}
+
+/** y = factor · x. */
+export function scale<T>(size: number, factor: number, t: { x: T; y: T }, streams = 1): Dispatch<T> {
+  return combine(size, [factor, 0], { a: t.x, b: t.x, y: t.y }, streams);
 }
 
 const accumulateKernel = defineKernel({
@@ -110,18 +119,4 @@ const accumulateKernel = defineKernel({
 export function accumulate<T>(size: number, t: { x: T; total: T }, streams = 1): Dispatch<T> {
   const { count, groups, params } = share(size, streams);
   return dispatch(accumulateKernel, t, params, groups, { streams: { count, bindings: ["x", "total"] } });
-}
-
-const scaleKernel = defineKernel({
-  name: "scale",
-  inputs: { x: "vec4" },
-  outputs: { y: "vec4" },
-  params: { ...streamParams, factor: "f32" },
-  wgsl: byStream("y[i] = as_y(params.factor * vec4f(x[i]));"),
-});
-
-/** y = factor · x. */
-export function scale<T>(size: number, factor: number, t: { x: T; y: T }, streams = 1): Dispatch<T> {
-  const { count, groups, params } = share(size, streams);
-  return dispatch(scaleKernel, t, { ...params, factor }, groups, { streams: { count, bindings: ["x", "y"] } });
 }

@@ -1,5 +1,6 @@
-/** What a linear layer and the heads need beside the matrix product (a 1×1 convolution). Sizes are in vec4f. */
+/** What a linear layer needs beside the matrix product (a 1×1 convolution). */
 import { elementwise } from "./elementwise.ts";
+import type { Epilogue } from "./epilogue.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 
 const addBiasKernel = defineKernel({
@@ -10,8 +11,21 @@ const addBiasKernel = defineKernel({
   wgsl: elementwise(1, "y[i] = x[i] + bias[i % params.channels4];"),
 });
 
-/** y[row, c] = x[row, c] + bias[c]. */
+/** The same in the store of the product. */
+export const biasEpilogue: Epilogue = {
+  name: "_bias",
+  inputs: { bias: "vec4f" },
+  params: {},
+  alongOutput: [],
+  channel: (_, channel) => `let added = bias[${channel}];`,
+  store: (y, i, value) => `${y}[${i}] = as_${y}(${value} + added);`,
+};
+
+/** y[row, c] = x[row, c] + bias[c]; `channels4` counts vec4f. */
 export function addBias<T>(rows: number, channels4: number, t: { x: T; bias: T; y: T }): Dispatch<T> {
   const size = rows * channels4;
-  return dispatch(addBiasKernel, t, { size, channels4 }, divideUp(size, 64));
+  const { x, y, bias } = t;
+  return dispatch(addBiasKernel, t, { size, channels4 }, divideUp(size, 64), {
+    asEpilogue: { epilogue: biasEpilogue, x, y, bindings: { bias }, params: {} },
+  });
 }

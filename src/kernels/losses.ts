@@ -31,14 +31,14 @@ fn run(group: u32, lane: u32) {
   for (var n = lane; n < params.samples; n += 64u) {
     let row = n * params.stride;
     let label = labels[n];
-    let isLabelled = label >= ${labels === "f32" ? "0.0" : "0"};
+    let isMissing = label < ${labels === "f32" ? "0.0" : "0"};
     ${wgsl.begin}
     if (params.gradient == 0u) {
-      sum += select(0.0, ${wgsl.loss}, isLabelled);
+      sum += select(${wgsl.loss}, 0.0, isMissing);
     } else {
       for (var k = 0u; k < params.stride; k++) {
         let d = ${wgsl.gradient("k")};
-        result[row + k] = select(0.0, d * dLoss[0] / labelled, isLabelled && k < params.classes);
+        result[row + k] = select(d * dLoss[0] / labelled, 0.0, isMissing || k >= params.classes);
       }
     }
   }

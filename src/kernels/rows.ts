@@ -103,6 +103,17 @@ export function eachRow(code: string): string {
   );
 }
 
+/** As eachRow, in a loop: where `code` is long, four copies of it take long to compile. */
+export function stepRows(code: string): string {
+  return `
+    let rowEnd = min(params.rows, firstRow + ${rowsPerLane}u * params.rowStep);
+    var i = first;
+    for (var row = firstRow; row < rowEnd; row += params.rowStep) {
+      ${code}
+      i += params.threads;
+    }`;
+}
+
 /** Declares `count`, the rows of an invocation under planSum. */
 export const countRows = "let count = min(params.blockStep, params.rows - firstRow);";
 
