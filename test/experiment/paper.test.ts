@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -83,6 +83,13 @@ const run = (
 
 const pathsIn = async (file: string) => (await readManifest(file)).samples.map(({ path }) => path.split("/").at(-1));
 
+function contentsOf(out: string): Record<string, string> {
+  const files = readdirSync(join(out, "results")).map((name) => join("results", name));
+  return Object.fromEntries(
+    [...files, "frozen.json"].sort().map((name) => [name, readFileSync(join(out, name), "utf8")]),
+  );
+}
+
 describe("the paper's experiment", () => {
   const whole = at("whole");
 
@@ -150,6 +157,22 @@ describe("the paper's experiment", () => {
     expect(aenet.fusion!.alpha_p[0]![0]).not.toBe(0.9); // after which they have moved
     const metrics = readFileSync(join(whole, "jobs/seed-0/train/aenet/network-0/metrics.jsonl"), "utf8");
     expect(parseMetrics(metrics).some((record) => record.type === "epoch" && record.split === "test")).toBe(false);
+  });
+
+  test("interrupted within a training and resumed, it ends with the same bytes", { timeout: 900_000 }, async () => {
+    // In a folder of the same name, as a checkpoint's metadata has the hash of a configuration that names files.
+    const before = contentsOf(whole);
+    rmSync(whole, { recursive: true });
+    const controller = new AbortController();
+    let done = 0;
+    // Five jobs in, and a moment later, when the next one is at work.
+    const stop = () => {
+      if (++done === 5) setTimeout(() => controller.abort(), 700);
+    };
+    const stopped = run(whole, "table2", { signal: controller.signal }, stop);
+    await expect(stopped).rejects.toMatchObject({ name: "Interrupted" });
+    expect((await run(whole, "table2")).left).toBe(0);
+    expect(contentsOf(whole)).toEqual(before);
   });
 
   test("a set that a stage needs is asked for", async () => {
