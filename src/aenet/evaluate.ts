@@ -1,6 +1,6 @@
 /** Evaluation of a network on a split of a manifest. Node only. */
 import type { Precision } from "../autograd/index.ts";
-import { type AdapterChoice, openDevice } from "../node/index.ts";
+import { type AdapterChoice, openDevice, type TuneOptions } from "../node/index.ts";
 import type { Batch } from "./data/batch.ts";
 import { type DataSet, openDataSet } from "./data/data-set.ts";
 import { EvalLoader } from "./data/eval-loader.ts";
@@ -18,6 +18,10 @@ export interface EvaluateOptions extends CheckpointOverrides {
   readonly batchSize: number;
   readonly perImage: boolean;
   readonly adapter: AdapterChoice;
+  /** As openDevice takes it. Default true. */
+  readonly tune?: boolean | TuneOptions | undefined;
+  /** Takes lines for people. */
+  readonly onMessage?: (line: string) => void;
   readonly workers?: number | undefined;
   /** Of activations and of the weights that convolutions read. Default f32. */
   readonly precision?: Precision;
@@ -71,7 +75,7 @@ async function evaluateOn(dataSet: DataSet, options: EvaluateOptions): Promise<E
   const { classes } = info.architecture;
   const images = dataSet.images(info.preprocessing);
   const errors: { path: string; error: string }[] = [];
-  const device = await openDevice({ adapter: options.adapter });
+  const device = await openDevice({ adapter: options.adapter, tune: options.tune, note: options.onMessage });
   try {
     const { batchSize, split, workers } = options;
     const inference = await Inference.create(device, network, {

@@ -1,5 +1,5 @@
 /** A network's forward pass in evaluation mode, for batches of one size. */
-import { type Precision, type Program, preprocess, Tape, type Tensor } from "../autograd/index.ts";
+import { type Precision, type Program, type ProgramPlan, preprocess, Tape, type Tensor } from "../autograd/index.ts";
 import type { Device } from "../kernels/device.ts";
 import type { Logits, Network } from "./model.ts";
 import type { Preprocessing } from "./preprocessing.ts";
@@ -19,6 +19,25 @@ export interface BatchLogits {
   readonly emo: Float32Array | null;
 }
 
+interface Recording {
+  readonly tape: Tape;
+  readonly images: Tensor;
+  readonly crops: Tensor;
+  readonly logits: Logits;
+  readonly outputs: readonly Tensor[];
+}
+
+function recordInference(device: Device, network: Network, options: InferenceOptions): Recording {
+  const { batchSize, decodedSize, preprocessing, precision = "f32" } = options;
+  const tape = new Tape(device, { training: false, precision });
+  const images = tape.input("images", [batchSize, decodedSize, decodedSize, 3], { dtype: "u8" });
+  const crops = tape.input("crops", [batchSize, 3], { dtype: "i32" });
+  const { imageSize: size, mean, deviation } = preprocessing;
+  const logits = network.forward(preprocess(images, crops, { size, mean, deviation }));
+  const outputs = [logits.aes, logits.emo].filter((t): t is Tensor => t !== null);
+  return { tape, images, crops, logits, outputs };
+}
+
 export class Inference {
   readonly #program: Program;
   readonly #images: Tensor;
@@ -32,15 +51,17 @@ export class Inference {
     this.#logits = logits;
   }
 
+  /** What a batch needs, without allocating anything. @throws GpuError if it does not fit the adapter. */
+  static plan(device: Device, network: Network, options: InferenceOptions): ProgramPlan {
+    const { tape, outputs } = recordInference(device, network, options);
+    return tape.plan(outputs);
+  }
+
   /** Allocates the network's parameters if they have no memory yet. @throws GpuError if it does not fit the adapter. */
   static async create(device: Device, network: Network, options: InferenceOptions): Promise<Inference> {
-    const { batchSize, decodedSize, preprocessing, precision = "f32" } = options;
-    const tape = new Tape(device, { training: false, precision });
-    const images = tape.input("images", [batchSize, decodedSize, decodedSize, 3], { dtype: "u8" });
-    const crops = tape.input("crops", [batchSize, 3], { dtype: "i32" });
-    const { imageSize: size, mean, deviation } = preprocessing;
-    const logits = network.forward(preprocess(images, crops, { size, mean, deviation }));
-    const outputs = [logits.aes, logits.emo].filter((t): t is Tensor => t !== null);
+    const { precision = "f32" } = options;
+    const recording = await device.tiles.settle(() => recordInference(device, network, options));
+    const { tape, images, crops, logits, outputs } = recording;
     tape.plan(outputs);
     if (!network.parameters.allocated) await network.parameters.allocate(device, { training: false, precision });
     return new Inference(await tape.compile(outputs, { readsInFlight: 1 }), images, crops, logits);

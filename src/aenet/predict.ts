@@ -1,6 +1,6 @@
 /** Prediction for single photographs. Node only. */
 import type { Precision } from "../autograd/index.ts";
-import { type AdapterChoice, openDevice } from "../node/index.ts";
+import { type AdapterChoice, openDevice, type TuneOptions } from "../node/index.ts";
 import { centreCrop } from "./data/augment.ts";
 import { DecodeError, decodedSize, decodeImage } from "./data/decode.ts";
 import { DEFAULT_WORKERS } from "./data/loader.ts";
@@ -15,6 +15,10 @@ export interface PredictOptions {
   readonly paths: readonly string[];
   readonly batchSize: number;
   readonly adapter: AdapterChoice;
+  /** As openDevice takes it. Default true. */
+  readonly tune?: boolean | TuneOptions | undefined;
+  /** Takes lines for people. */
+  readonly onMessage?: (line: string) => void;
   readonly workers?: number | undefined;
   /** Of activations and of the weights that convolutions read. Default f32. */
   readonly precision?: Precision;
@@ -44,7 +48,7 @@ export async function predict(
   const { classes } = architecture;
   const batchSize = Math.max(1, Math.min(options.batchSize, paths.length));
   const side = decodedSize(preprocessing);
-  const device = await openDevice({ adapter: options.adapter });
+  const device = await openDevice({ adapter: options.adapter, tune: options.tune, note: options.onMessage });
   try {
     const inference = await Inference.create(device, network, {
       batchSize,

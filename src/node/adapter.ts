@@ -5,6 +5,7 @@
 import { readdirSync } from "node:fs";
 import { basename } from "node:path";
 import { Device, type Platform } from "../kernels/device.ts";
+import { createTuner, type TunerOptions } from "../kernels/gemm/tuner.ts";
 import { type AdapterChoice, AdapterError, type AdapterKind, type Attempt, kindsOf } from "./choice.ts";
 import { createInstance, loadDawn, type Toggles } from "./dawn.ts";
 import { withEnvironment } from "./environment.ts";
@@ -12,12 +13,23 @@ import { driverManifests, isSoftwareManifest } from "./icd.ts";
 import { idle } from "./idle.ts";
 import { findLavapipe, isOldMesa, mesaVersion, oldMesaReason } from "./lavapipe.ts";
 import { swiftShaderObstacle, unpackSwiftShader } from "./swiftshader.ts";
+import { fileStore } from "./tile-store.ts";
+
+/** How matrix products are measured, where the defaults (the device, its clock, the cache folder) are not wanted. */
+export interface TuneOptions extends Partial<TunerOptions> {
+  /** Measures although the table knows the adapter. */
+  readonly ignoreTable?: boolean;
+}
 
 export interface DeviceOptions {
   /** Default: auto. */
   readonly adapter?: AdapterChoice;
   /** Dawn toggles to enable beside the defaults, such as `disable_robustness`. */
   readonly toggles?: readonly string[];
+  /** Whether the kernels of matrix products are chosen by measuring where no table knows the adapter. Default true. */
+  readonly tune?: boolean | TuneOptions | undefined;
+  /** Takes a line for people: that something is measured, that what was kept of it is damaged. */
+  readonly note?: ((line: string) => void) | undefined;
 }
 
 /** Why a kind of adapter is passed over. */
@@ -162,7 +174,14 @@ export async function firstAdapter<T>(
  * @throws AdapterError when none opens, with what was tried and why each was passed over.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
-  return (await firstAdapter(options, (adapter, platform) => Device.request(adapter, platform))).value;
+  const device = (await firstAdapter(options, (adapter, platform) => Device.request(adapter, platform))).value;
+  const { tune = true, note } = options;
+  if (tune !== false) {
+    const { ignoreTable = false, ...more } = tune === true ? {} : tune;
+    device.tiles.usesTable = !ignoreTable;
+    device.tiles.tuner = createTuner(device, { store: fileStore, ...(note && { note }), ...more });
+  }
+  return device;
 }
 
 /** A device of Dawn's null backend: it compiles every WGSL, with every feature, and computes nothing. */

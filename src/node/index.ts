@@ -2,7 +2,7 @@
  * The platform below the engine in Node: Dawn, its drivers, and waiting without burning a core.
  */
 
-export { type DeviceOptions, openDevice, openNullDevice } from "./adapter.ts";
+export { type DeviceOptions, openDevice, openNullDevice, type TuneOptions } from "./adapter.ts";
 export {
   type AdapterChoice,
   AdapterError,

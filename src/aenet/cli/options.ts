@@ -27,7 +27,12 @@ export const computeOptions: Options<ComputeFlags> = {
     help: "of activations and the weights they meet; f16 halves their memory, where the adapter has it",
     group,
   },
-  tune: { kind: boolean, default: true, help: "take the kernels of the table instead of measuring some", group },
+  tune: {
+    kind: boolean,
+    default: true,
+    help: "take tabled kernels; an adapter without a table is else measured, once",
+    group,
+  },
   workers: { kind: integer(1), default: null, help: "images decoded at a time", group },
 };
 

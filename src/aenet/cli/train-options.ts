@@ -89,6 +89,7 @@ const resumable: ReadonlySet<keyof TrainFlags> = new Set<keyof TrainFlags>([
   "epochs",
   "maxSteps",
   "adapter",
+  "tune",
   "workers",
   "json",
 ]);

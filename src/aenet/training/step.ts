@@ -126,7 +126,7 @@ export class TrainingStep {
    * @throws GpuError if it does not fit the adapter.
    */
   static async create(device: Device, network: Network, options: StepOptions): Promise<TrainingStep> {
-    const recording = recordStep(device, network, options);
+    const recording = await device.tiles.settle(() => recordStep(device, network, options));
     recording.tape.plan(outputsOf(recording), options.memory);
     if (!network.parameters.allocated)
       await network.parameters.allocate(device, { training: true, precision: options.precision ?? "f32" });

@@ -4,11 +4,11 @@ import { join, resolve } from "node:path";
 import type { Device } from "../../kernels/device.ts";
 import { moduleSource } from "../../kernels/kernel.ts";
 import { type LearningRates, type LossScaleState, stepsInFlight, type TensorData } from "../../nn/index.ts";
-import { type AdapterChoice, openDevice } from "../../node/index.ts";
+import { type AdapterChoice, openDevice, type TuneOptions } from "../../node/index.ts";
 import { formatManifest, type Sample } from "../data/manifest.ts";
 import type { TrainBatch } from "../data/train-loader.ts";
 import { evaluateSplit } from "../evaluate.ts";
-import { Inference } from "../inference.ts";
+import { Inference, type InferenceOptions } from "../inference.ts";
 import type { TrainConfig } from "./config.ts";
 import type { EpochRecord, StepRecord } from "./metrics-log.ts";
 import { RunFolder, type SplitName } from "./run-folder.ts";
@@ -20,6 +20,8 @@ import { type StepLosses, TrainingStep } from "./step.ts";
 /** What only says where and how fast a run goes, not what it computes. */
 export interface TrainSettings {
   readonly adapter: AdapterChoice;
+  /** As openDevice takes it. Default true. */
+  readonly tune?: boolean | TuneOptions | undefined;
   readonly workers: number | undefined;
   /** Stops after the step at hand, with a checkpoint. */
   readonly signal?: AbortSignal;
@@ -73,10 +75,10 @@ export async function train(
 ): Promise<TrainResult> {
   return closing(await setUp(config, settings.workers), async (setup) => {
     const values = await startValues(setup, (line) => events.onMessage?.(line));
-    const device = await openDevice({ adapter: settings.adapter });
+    const device = await openFor(settings, events);
     try {
       // Everything that can be refused is refused before the folder is touched.
-      TrainingStep.plan(device, setup.network, setup.step);
+      await settleKernels(device, setup);
       const folder = await RunFolder.create(out.path, { overwrite: out.overwrite });
       try {
         await folder.writeEnvironment(environment(device));
@@ -105,7 +107,7 @@ export async function resumeTraining(
 ): Promise<TrainResult> {
   const folder = await RunFolder.open(path);
   try {
-    const { kernels, ...stored } = (await folder.readConfig()) as TrainConfig & { kernels: unknown };
+    const { kernels, ...stored } = (await folder.readConfig()) as TrainConfig & { kernels: KernelChoices };
     const config = { ...stored, ...changes };
     return await closing(await setUp(config, settings.workers, await folderOfStart(path)), async (setup) => {
       const pair = await folder.loadCheckpoint();
@@ -115,12 +117,15 @@ export async function resumeTraining(
       if (pair && pair.state.configSha256 !== setup.configSha256) {
         throw new Error(`--resume ${path}: config.json has changed since the run began`);
       }
-      const device = await openDevice({ adapter: settings.adapter });
+      const device = await openFor(settings, events);
       try {
-        if (JSON.stringify(kernels) !== JSON.stringify(kernelChoices(device))) {
-          events.onMessage?.("note: another adapter than before; the run goes on, but not to the same bits");
+        const reason = restoreKernels(device, kernels);
+        if (reason) events.onMessage?.(`note: ${reason}; the run goes on, but not to the same bits`);
+        await settleKernels(device, setup);
+        const current = kernelChoices(device);
+        if (Object.keys(changes).length > 0 || JSON.stringify(current) !== JSON.stringify(kernels)) {
+          await folder.writeConfig({ ...config, kernels: current });
         }
-        if (Object.keys(changes).length > 0) await folder.writeConfig({ ...config, kernels });
         const run = await Run.start(device, setup, folder, settings, events);
         const { parameters } = setup.network;
         if (pair) {
@@ -192,11 +197,7 @@ class Run {
     const { network, step: options } = setup;
     events.onMessage?.(`adapter: ${device.platform.description}`);
     const step = await TrainingStep.create(device, network, options);
-    const { microBatch, decodedSize, preprocessing, precision = "f32" } = options;
-    const validates = setup.manifest.samples.some(({ split }) => split === "val");
-    const inference = validates
-      ? await Inference.create(device, network, { batchSize: microBatch, decodedSize, preprocessing, precision })
-      : null;
+    const inference = validates(setup) ? await Inference.create(device, network, validationOptions(setup)) : null;
     return new Run({ setup, folder, step, inference, settings, events });
   }
 
@@ -406,9 +407,44 @@ interface Progress {
 const samplesOf = ({ manifest }: RunSetup, split: SplitName): Sample[] =>
   manifest.samples.filter((sample) => sample.split === split);
 
-/** What the adapter's kernels are chosen by; the same choices give the same bits. */
-function kernelChoices(device: Device) {
-  return { platform: device.platform.kind, subgroupSize: device.subgroupSize };
+function openFor({ adapter, tune }: TrainSettings, events: TrainEvents): Promise<Device> {
+  return openDevice({ adapter, tune, note: (line) => events.onMessage?.(line) });
+}
+
+const validates = ({ manifest }: RunSetup): boolean => manifest.samples.some(({ split }) => split === "val");
+
+const validationOptions = ({ step }: RunSetup): InferenceOptions => ({
+  batchSize: step.microBatch,
+  decodedSize: step.decodedSize,
+  preprocessing: step.preprocessing,
+  precision: step.precision ?? "f32",
+});
+
+/** What the adapter's kernels are chosen by, and the choices; the same give the same bits. */
+interface KernelChoices {
+  readonly platform: string;
+  readonly subgroupSize: number | null;
+  /** The tile of each matrix product; absent in runs that were begun before tiles were recorded. */
+  readonly tiles?: Readonly<Record<string, string>>;
+}
+
+function kernelChoices(device: Device): KernelChoices {
+  return { platform: device.platform.kind, subgroupSize: device.subgroupSize, tiles: device.tiles.made };
+}
+
+/** Makes a run's choices those of the device. Returns why that is not possible to the letter, or null. */
+function restoreKernels(device: Device, { platform, subgroupSize, tiles = {} }: KernelChoices): string | null {
+  if (platform !== device.platform.kind || subgroupSize !== device.subgroupSize) return "another adapter than before";
+  const unknown = device.tiles.fix(tiles);
+  return unknown.length > 0 ? `the kernel ${unknown.join(", the kernel ")} is not there any more` : null;
+}
+
+/** Plans all that a run computes, so that every kernel is chosen. @throws GpuError if it does not fit the adapter. */
+async function settleKernels(device: Device, setup: RunSetup): Promise<void> {
+  await device.tiles.settle(() => {
+    TrainingStep.plan(device, setup.network, setup.step);
+    if (validates(setup)) Inference.plan(device, setup.network, validationOptions(setup));
+  });
 }
 
 function environment(device: Device) {
@@ -455,7 +491,7 @@ export interface DryRun {
 export async function dryRun(config: TrainConfig, settings: TrainSettings): Promise<DryRun> {
   const setup = await setUp(config, settings.workers);
   await setup.close(); // nothing more is read
-  const device = await openDevice({ adapter: settings.adapter });
+  const device = await openDevice({ adapter: settings.adapter, tune: false });
   try {
     const { network, step, architecture } = setup;
     const { dispatches, plan, inputBytes } = TrainingStep.plan(device, network, step);

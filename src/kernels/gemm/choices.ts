@@ -28,6 +28,8 @@ export class TileChoices {
   readonly #open = new Map<string, OpenClass>();
   /** Without one, what is not in the table gets the safe tile. */
   tuner: Tuner | null = null;
+  /** Whether the table is asked; without it every adapter is one that has to be measured. */
+  usesTable = true;
   /** Wins over everything, for tests and experiments; null leaves the choice as it is. */
   override: ((product: Product, precision: Precision) => GemmTile | null) | null = null;
 
@@ -41,7 +43,7 @@ export class TileChoices {
     const tile =
       this.override?.(product, precision) ??
       this.#fixed.get(name) ??
-      tableTile(this.#adapter, product) ??
+      (this.usesTable ? tableTile(this.#adapter, product) : null) ??
       this.#ofClass(product, precision);
     this.#made.set(name, tile);
     return tile;

@@ -9,6 +9,11 @@ export interface StagedTile {
   readonly depth: number;
 }
 
+/** Whether so many lanes can share out the loads of a tile of A. */
+export function sharesEvenly({ rows, depth }: StagedTile, lanes: number): boolean {
+  return (rows * depth) % (4 * lanes) === 0 && lanes % (depth / 4) === 0 && lanes % (rows / 4) === 0;
+}
+
 /** WGSL that stores what was loaded, at places within the tiles. */
 export interface Places {
   /** `value` (f32) of A at (row, k), both expressions. */
@@ -25,17 +30,18 @@ export interface Places {
  */
 export function staged(
   problem: GemmProblem,
-  { rows, columns, depth }: StagedTile,
+  tile: StagedTile,
   lanes: number,
   place: Places,
   compute: string,
 ): { declarations: string; loop: string } {
+  const { rows, columns, depth } = tile;
   const groups = depth / 4;
   const alongK = problem.aVector === "k";
   // Units of loading: a vec4f of A, and the four vec4f of B that belong to a group of four k's.
   const loadsOfA = (rows * groups) / lanes;
   const loadsOfB = Math.ceil(((columns / 4) * groups) / lanes);
-  if (!Number.isInteger(loadsOfA) || lanes % groups !== 0 || lanes % (rows / 4) !== 0) {
+  if (!sharesEvenly(tile, lanes)) {
     throw new RangeError(`a ${rows}x${columns}x${depth} tile cannot be loaded evenly by ${lanes} lanes`);
   }
   const rowNames = alongK ? Array.from({ length: loadsOfA }, (_, i) => `${i}`) : ["0"];

@@ -1,5 +1,5 @@
 /** Times candidates for a product on the device, by timestamps where there are any, else by the clock. */
-import type { Device } from "../device.ts";
+import { type Device, GpuError } from "../device.ts";
 import { bindingsOf, type Dispatch, foldWorkgroups, packParams, paramsStride } from "../kernel.ts";
 
 export interface Stopwatch {
@@ -135,6 +135,7 @@ async function create(
         trial.repetitions *= 2;
         ms = await run(trial);
       }
+      if (!(ms > 0)) throw new GpuError(`${candidates[candidate]![0]!.kernel.name}: the adapter gives no time for it`);
       return ms / 1000 / trial.repetitions;
     },
     destroy() {

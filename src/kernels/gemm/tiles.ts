@@ -9,6 +9,7 @@ import { type MatrixTile, matrixStorage } from "./matrix.ts";
 import type { Product } from "./product.ts";
 import type { RegisterTile } from "./register.ts";
 import type { SharedTile } from "./shared.ts";
+import { sharesEvenly } from "./staging.ts";
 import type { SubgroupTile } from "./subgroup.ts";
 
 /** What tiles are chosen by. */
@@ -49,7 +50,10 @@ const register = (
 
 const registerTiles: readonly GemmTile[] = [register(8, 8, 8, 1), register(8, 8, 4, 2), register(4, 16, 4, 1)];
 
-/** For GPUs, whose subgroups are wide: where C has few columns, parts of a subgroup take rows of their own. */
+/** Subgroups as narrow as this are a software driver's, maybe below a browser: registers are memory there. */
+const mostSoftwareLanes = 8;
+
+/** Where C has few columns, parts of a subgroup take rows of their own. */
 function subgroupTiles(lanes: number): GemmTile[] {
   const tile = (across: number, rows: number, columnVectors: number): SubgroupTile => ({
     strategy: "subgroup",
@@ -60,10 +64,14 @@ function subgroupTiles(lanes: number): GemmTile[] {
     order: "k",
   });
   const parts = [lanes, lanes / 2, lanes / 4].filter((across) => across >= 4);
-  return [...parts.flatMap((across) => [tile(across, 16, 1), tile(across, 8, 1)]), tile(lanes, 8, 2)];
+  return [
+    ...parts.flatMap((across) => [tile(across, 16, 1), tile(across, 8, 1)]),
+    tile(lanes, 8, 2),
+    ...(lanes <= mostSoftwareLanes ? [{ ...tile(lanes, 16, 1), order: "accumulator" as const }] : []),
+  ];
 }
 
-function matrixTiles({ subgroupSize: lanes, subgroupMatrix: matrix }: TileAdapter): GemmTile[] {
+function matrixTiles({ subgroupSize: lanes, subgroupMatrix: matrix }: TileAdapter): MatrixTile[] {
   if (!matrix || !lanes) return [];
   const { m, n, k } = matrix;
   const tile = (rows: number, columns: number, depth: number, down: number, across: number): MatrixTile => ({
@@ -78,7 +86,11 @@ function matrixTiles({ subgroupSize: lanes, subgroupMatrix: matrix }: TileAdapte
     down,
     across,
   });
-  return [tile(64, 64, 32, 2, 2), tile(128, 128, 16, 2, 2), tile(128, 128, 32, 2, 2), tile(32, 64, 32, 2, 2)];
+  const tiles = [tile(64, 64, 32, 2, 2), tile(128, 128, 16, 2, 2), tile(128, 128, 32, 2, 2), tile(32, 64, 32, 2, 2)];
+  return tiles.filter((tile) => {
+    const { rows, columns, down, across } = tile;
+    return rows % (down * m) === 0 && columns % (across * n) === 0 && sharesEvenly(tile, lanes * down * across);
+  });
 }
 
 /** Bytes of workgroup memory and lanes of a workgroup, by the adapter's limits. */

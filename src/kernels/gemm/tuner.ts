@@ -3,11 +3,11 @@
  * outlive the process in a store. It never holds a program up for long: what does not fit the budget is left undecided.
  */
 import type { Device } from "../device.ts";
-import type { Dispatch } from "../kernel.ts";
+import { bindingsOf, type Dispatch, withHalves } from "../kernel.ts";
 import type { OpenClass, Tuner } from "./choices.ts";
 import type { GemmTile } from "./core.ts";
 import { type Stopwatch, trialStopwatch } from "./stopwatch.ts";
-import { candidateTiles, tileName } from "./tiles.ts";
+import { candidateTiles, type Precision, tileName } from "./tiles.ts";
 
 /** Where measurements are kept: texts by key. */
 export interface TileStore {
@@ -74,7 +74,7 @@ export function createTuner(device: Device, options: TunerOptions): Tuner {
   const key = storeKey(device);
 
   async function measure(
-    { product }: OpenClass,
+    { product, precision }: OpenClass,
     candidates: readonly GemmTile[],
     isLate: () => boolean,
   ): Promise<GemmTile | null> {
@@ -82,7 +82,7 @@ export function createTuner(device: Device, options: TunerOptions): Tuner {
     try {
       watch = await stopwatch(
         device,
-        candidates.map((tile) => product.trial(tile)),
+        candidates.map((tile) => product.trial(tile).map((trial) => stored(trial, precision))),
       );
       const { time } = watch;
       const found = await fastest(candidates.length, time, isLate);
@@ -126,6 +126,13 @@ export function createTuner(device: Device, options: TunerOptions): Tuner {
     await updateStore(store, key, measured, note);
     return found;
   };
+}
+
+/** The dispatch on tensors that are stored in the precision, where the kernel leaves that open. */
+function stored(dispatch: Dispatch<number>, precision: Precision): Dispatch<number> {
+  if (precision === "f32") return dispatch;
+  const open = bindingsOf(dispatch.kernel).flatMap(({ name, type }) => (type === "vec4" ? name : []));
+  return { ...dispatch, kernel: withHalves(dispatch.kernel, open) };
 }
 
 /** What a measurement belongs to: the adapter and its driver. */

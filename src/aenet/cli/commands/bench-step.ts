@@ -91,8 +91,8 @@ export function benchStepCommand(load: () => Promise<Backend> = loadBackend): Co
     ],
     async run({ values }, terminal) {
       const { openDevice, benchStep, profileRounds, summarize, toTrace, formatStep, formatRows, ...by } = await load();
-      const { steps, profile: isWanted, trace, json, adapter, tune: _tune, baseWidth, ...rest } = values;
-      const device = await openDevice({ adapter });
+      const { steps, profile: isWanted, trace, json, adapter, tune, baseWidth, ...rest } = values;
+      const device = await openDevice({ adapter, tune, note: (line) => terminal.err(`${line}\n`) });
       try {
         const profiles = isWanted || trace !== null;
         if (profiles && !device.hasTimestamps) terminal.err(`${withoutTimestamps}\n`);

@@ -65,6 +65,8 @@ export function evalCommand(load: () => Promise<Backend> = () => import("../../e
         perImage: values.perImage || values.csv,
         adapter: values.adapter,
         precision: values.precision,
+        tune: values.tune,
+        onMessage: (line) => progress.note(line),
         workers: values.workers ?? undefined,
         imageSize: values.imageSize ?? undefined,
         resize: values.resize ?? undefined,

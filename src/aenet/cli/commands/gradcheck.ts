@@ -79,6 +79,7 @@ const options: Options<GradcheckFlags> = {
   json,
   ...networkOptions,
   ...computeOptions,
+  tune: { ...computeOptions.tune, help: "taken as everywhere; nothing is measured here" },
   workers: { ...computeOptions.workers, help: "taken as everywhere; nothing is decoded here" },
   precision: { ...computeOptions.precision, kind: choice(["f32"]), help: "gradients are checked in f32 alone" },
 };
@@ -119,7 +120,7 @@ export function gradcheckCommand(load: () => Promise<Backend> = backend): Comman
           : createArchitecture(arch, values.classes, { ...rest, ...(baseWidth !== null && { baseWidth }) });
 
       const progress = new Progress(terminal);
-      const device = await openDevice({ adapter: values.adapter });
+      const device = await openDevice({ adapter: values.adapter, tune: false });
       try {
         const checkSettings = { seed, tolerance };
         const checked = architecture

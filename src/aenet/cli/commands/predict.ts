@@ -51,6 +51,8 @@ export function predictCommand(
         batchSize: values.batchSize,
         adapter: values.adapter,
         precision: values.precision,
+        tune: values.tune,
+        onMessage: (line) => progress.note(line),
         workers: values.workers ?? undefined,
         onProgress: counter(progress, "predicted"),
       }).finally(() => progress.clear());

@@ -29,7 +29,7 @@ export function trainCommand(
       "aenet train --resume runs/first --epochs 40",
     ],
     async run({ values, given }, terminal) {
-      const settings = { adapter: values.adapter, workers: values.workers ?? undefined };
+      const settings = { adapter: values.adapter, tune: values.tune, workers: values.workers ?? undefined };
       if (values.resume !== null) return resume(await load(), values.resume, values, given, settings, terminal);
       const config = trainConfigOf(values, required("--data", values.data, "the manifest to train on"));
       checkTrainConfig(config);
@@ -60,7 +60,7 @@ async function resume(
   const fixed = fixedByResume(given);
   if (fixed !== undefined)
     throw new UsageError(
-      `${fixed}: a run goes on as it began; --resume leaves --epochs, --max-steps, --adapter, --workers`,
+      `${fixed}: a run goes on as it began; --resume leaves --epochs, --max-steps, --adapter, --no-tune, --workers`,
     );
   const changes = {
     ...(given.has("epochs") ? { epochs: values.epochs } : {}),
