@@ -36,25 +36,33 @@ describe("every matrix product compiles with every tile, in f32 and in f16", () 
   }
 });
 
-it.each([
+const networks = [
   ["aenet", { fusionGranularity: "scalar" }],
   ["aenet", { fusionGranularity: "channel" }],
   ["csnet", {}],
   ["ssnet", {}],
   ["wrn-aes", {}],
   ["wrn-emo", {}],
-] as const)("every kernel of a training step compiles: %s %j", async (arch, options) => {
-  const network = createNetwork(createArchitecture(arch, ["a", "b"], { depth: [1, 1, 1, 1], ...options }));
-  const { dispatches } = TrainingStep.plan(device, network, {
-    batchSize: 2,
-    microBatch: 1,
-    decodedSize: 64,
-    preprocessing: { ...defaultPreprocessing, imageSize: 56 },
-    lambda: 0.25,
-    momentum: 0.9,
-    weightDecay: 1e-4,
-  });
-  const kernels = new Set(dispatches.map(({ kernel }) => kernel));
-  expect(kernels.size).toBeGreaterThan(20);
-  for (const kernel of kernels) await expect(device.compile(kernel)).resolves.toBeDefined();
-});
+] as const;
+const precisions = ["f32", "f16"] as const;
+
+it.each(networks.flatMap(([arch, options]) => precisions.map((precision) => [arch, options, precision] as const)))(
+  "every kernel of a training step compiles: %s %j %s",
+  async (arch, options, precision) => {
+    const network = createNetwork(createArchitecture(arch, ["a", "b"], { depth: [1, 1, 1, 1], ...options }));
+    const { dispatches } = TrainingStep.plan(device, network, {
+      batchSize: 2,
+      microBatch: 1,
+      decodedSize: 64,
+      preprocessing: { ...defaultPreprocessing, imageSize: 56 },
+      lambda: 0.25,
+      momentum: 0.9,
+      weightDecay: 1e-4,
+      precision,
+    });
+    const kernels = new Set(dispatches.map(({ kernel }) => kernel));
+    expect(kernels.size).toBeGreaterThan(20);
+    expect([...kernels].some(({ name }) => name.includes("_f16"))).toBe(precision === "f16");
+    for (const kernel of kernels) await expect(device.compile(kernel)).resolves.toBeDefined();
+  },
+);

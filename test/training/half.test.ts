@@ -12,6 +12,7 @@ import { type StepInput, type StepLosses, type StepOptions, TrainingStep } from 
 import { dryRun, resumeTraining, train } from "../../src/aenet/training/train.ts";
 import { fromHalf, halfRounding, toHalf } from "../../src/half.ts";
 import { parseSafetensors } from "../../src/nn/index.ts";
+import { runCommand } from "../cli/run.ts";
 import { testDevice } from "../support/device.ts";
 import {
   differingOutcomes,
@@ -180,6 +181,29 @@ describe.skipIf(!device.hasHalves)("a run in f16", () => {
     expect(JSON.parse(readFileSync(join(path, "config.json"), "utf8"))).toMatchObject({ precision: "f16" });
   });
 
+  it("eval, predict and bench step compute in f16, to what f32 gives but for rounding", async () => {
+    const data = await writeDataSet(folder, { train: 19, val: 5, test: 2 });
+    const path = join(folder, "other");
+    await train(tinyConfig(data, { maxSteps: 2 }), { path, overwrite: false }, settings());
+    const checkpoint = ["--checkpoint", join(path, "checkpoints", "last.safetensors")];
+    const both = async (args: string[], figureIn: RegExp) => {
+      const figures: number[] = [];
+      for (const precision of ["f32", "f16"]) {
+        const { code, out, err } = await runCommand([...args, "--json", "--precision", precision]);
+        expect({ code, err }).toMatchObject({ code: 0 });
+        figures.push(Number(figureIn.exec(out)![1]));
+      }
+      const [full, half] = figures as [number, number];
+      expect(half).not.toBe(full);
+      expect(Math.abs(half / full - 1)).toBeLessThan(Math.sqrt(34) * halfRounding);
+    };
+    await both(["eval", ...checkpoint, "--data", data], /"loss": ([\d.e-]+)/);
+    await both(["predict", ...checkpoint, join(folder, "test-0.png")], /"aes_prob": ([\d.e-]+)/);
+    const tiny = ["--depth", "1,1,1,1", "--base-channels", "4", "--image-size", "32", "--batch-size", "2"];
+    const bench = await runCommand(["bench", "step", ...tiny, "--steps", "1", "--json", "--precision", "f16"]);
+    expect(JSON.parse(bench.out)).toMatchObject({ precision: "f16", steps: 1 });
+  });
+
   it("plans half the memory of activations", async () => {
     const data = await writeDataSet(folder, { train: 19, val: 5, test: 2 });
     const config = tinyConfig(data, { depth: [1, 1, 1, 1], baseChannels: 32, batchSize: 16, imageSize: 64 });
@@ -243,6 +267,12 @@ describe.skipIf(!device.hasHalves)("a reduced AENet on scenes", () => {
     expect(Math.abs(half[0]! / full[0]! - 1)).toBeLessThan(Math.sqrt(34) * halfRounding);
     // After it training is chaotic. What a single rounding of the weights leads to in f32 says how much is nothing.
     const strayed = (other: number[]) => other.reduce((sum, loss, i) => sum + Math.abs(loss - full[i]!), 0);
+    if (process.env.AENET_FIGURES) {
+      console.log("losses of f32, of f32 from rounded weights, of f16, at steps 1, 2, 3, 5, 10, 20, 30");
+      for (const run of [full, rounded, half])
+        console.log([0, 1, 2, 4, 9, 19, 29].map((i) => run[i]!.toFixed(4)).join(" "));
+      console.log(`strayed: f32 from rounded weights ${strayed(rounded)}, f16 ${strayed(half)}`);
+    }
     expect(strayed(half)).toBeLessThan(2 * strayed(rounded));
     expect(half[29]).toBeLessThan(half[0]! / 100);
     expect(half).not.toEqual(full);

@@ -1,8 +1,10 @@
 /** What a case of the op table is, and how its numbers are drawn. */
 
+import { fromHalf, toHalf } from "../../half.ts";
 import { Random } from "../../random.ts";
-import type { Tensor } from "../index.ts";
+import type { DType, Precision, Tensor } from "../index.ts";
 import { type NdArray, ndarray, sizeOf } from "../reference/index.ts";
+import { isFloat } from "../tensor.ts";
 
 /** The value of the element at `index`, in logical order. */
 export type Fill = (random: Random, index: number) => number;
@@ -11,7 +13,7 @@ export interface InputSpec {
   shape: readonly number[];
   fill: Fill;
   /** Default "f32". */
-  dtype?: "f32" | "i32" | "u8";
+  dtype?: DType;
   /** "weight" where both last axes are channels. */
   layout?: "weight";
   /** Whether the op has a gradient with respect to it. Default true for f32. */
@@ -31,6 +33,8 @@ export interface OpCase {
   inputs: Record<string, InputSpec>;
   /** Default true. */
   training?: boolean;
+  /** Of the tape; dy is then rounded to it, too. Default f32. */
+  precision?: Precision;
   /** The op on the tape. */
   record(inputs: Record<string, Tensor>): Tensor;
   /**
@@ -51,13 +55,17 @@ export function drawInputs(opCase: OpCase, seed = 0): Values {
   const draw = ([name, { shape, fill, dtype = "f32" }]: [string, InputSpec]): [string, NdArray] => {
     const random = new Random(seed, opCase.name, name);
     const values = Float64Array.from({ length: sizeOf(shape) }, (_, index) => fill(random, index));
+    if (dtype === "f16") return [name, ndarray(shape, values.map(rounded))];
     return [name, ndarray(shape, dtype === "f32" ? Float32Array.from(values) : values)];
   };
   return Object.fromEntries(Object.entries(opCase.inputs).map(draw));
 }
 
+/** The nearest f16. */
+export const rounded = (value: number): number => fromHalf(toHalf(value));
+
 export const isDifferentiated = ({ dtype = "f32", needsGrad = true }: InputSpec): boolean =>
-  dtype === "f32" && needsGrad;
+  isFloat(dtype) && needsGrad;
 
 export const normal: Fill = (random) => random.normal();
 export const constant =

@@ -11,7 +11,7 @@ import {
   ndarray,
   relativeError,
 } from "../reference/index.ts";
-import { drawInputs, isDifferentiated, type OpCase, type Values } from "./case.ts";
+import { drawInputs, isDifferentiated, type OpCase, rounded, type Values } from "./case.ts";
 
 /** The op's output and its gradients, by name: "y", "d(x)". */
 export type Results = Map<string, Float32Array>;
@@ -98,7 +98,7 @@ export function drawExpected(opCase: OpCase, seed = 0): Expected {
     y,
     dy: ndarray(
       y.shape,
-      Float32Array.from(y.data, () => random.normal()),
+      Float32Array.from(y.data, () => (opCase.precision === "f16" ? rounded(random.normal()) : random.normal())),
     ),
   };
 }
@@ -166,7 +166,8 @@ export async function runOnGpu(
   { inputs, dy: dyValues }: Expected,
   options: { reuse: boolean; poison: boolean },
 ): Promise<Run> {
-  const tape = new Tape(device, { training: opCase.training ?? true });
+  const { training = true, precision = "f32" } = opCase;
+  const tape = new Tape(device, { training, precision });
   const tensors = Object.fromEntries(
     Object.entries(opCase.inputs).map(([name, spec]) => {
       const { shape, dtype = "f32", layout } = spec;
@@ -179,7 +180,7 @@ export async function runOnGpu(
   if (String(y.shape) !== shape) throw new Error(`y has shape [${y.shape}], expected [${shape}]`);
   const outputs = new Map([["y", y]]);
   const differentiated = Object.keys(tensors).filter((name) => tensors[name].needsGrad);
-  const dy = differentiated.length > 0 ? tape.input("dy", y.shape) : null;
+  const dy = differentiated.length > 0 ? tape.input("dy", y.shape, { dtype: y.dtype }) : null;
   if (dy) tape.backward(y, dy);
   const faults: string[] = [];
   for (const name of differentiated) {
