@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { linear, Tape } from "../../src/autograd/index.ts";
+import { Tape } from "../../src/autograd/index.ts";
 import { fromHalf, toHalf } from "../../src/half.ts";
-import { scale } from "../../src/kernels/elementwise.ts";
+import { accumulate, reluForward, scale } from "../../src/kernels/elementwise.ts";
 import { bindingsOf, moduleSource, withHalves } from "../../src/kernels/kernel.ts";
 import { Random } from "../../src/random.ts";
 import { testDevice } from "../support/device.ts";
@@ -30,7 +30,7 @@ describe.skipIf(!device.hasHalves)("f16 on the device", () => {
       const bits = 0x400 + random.integer(0x7800 - 1);
       return (fromHalf(bits) + fromHalf(bits + 1)) / 2;
     });
-    const edges = Float32Array.of(0, 65504, 65519, 65520, 65536, -7e4, 1e30, Number.POSITIVE_INFINITY);
+    const edges = Float32Array.of(0, 65504, 65519, 65520, 65536, -7e4, 1e30, 3e38);
     for (const values of [magnitudes, middles, edges]) {
       expect(await stored(values)).toEqual(values.map((value) => fromHalf(toHalf(value))));
     }
@@ -42,10 +42,10 @@ describe.skipIf(!device.hasHalves)("f16 on the device", () => {
 
   it("a tensor that a kernel takes in f32 only is refused by name", () => {
     const tape = new Tape(device, { precision: "f16" });
-    const x = tape.input("x", [2, 4], { dtype: "f16" });
-    const weight = tape.input("weight", [4, 4], { layout: "weight" });
-    const y = linear(x, weight, tape.input("bias", [4]));
-    expect(() => tape.plan([y])).toThrow("add_bias: y cannot be stored as f16");
+    const x = tape.input("x", [4], { dtype: "f16" });
+    const total = tape.input("total", [4]);
+    tape.push(accumulate(1, { x, total }));
+    expect(() => tape.plan([total])).toThrow("accumulate: x cannot be stored as f16");
   });
 });
 
@@ -56,12 +56,12 @@ it.skipIf(device.hasHalves)("an adapter without f16 is refused by flag, name and
 });
 
 it("the variant for some bindings is one object, named after them", () => {
-  const { kernel } = scale(1, 1, { x: 0, y: 0 });
+  const { kernel } = reluForward(1, { x: 0, y: 0 });
   expect(withHalves(kernel, [])).toBe(kernel);
   const both = withHalves(kernel, ["x", "y"]);
   expect(withHalves(kernel, ["x", "y"])).toBe(both);
-  expect(both.name).toBe("scale_f16");
-  expect(withHalves(kernel, ["y"]).name).toBe("scale_f16_y");
+  expect(both.name).toBe("relu_forward_f16");
+  expect(withHalves(kernel, ["y"]).name).toBe("relu_forward_f16_y");
   expect(bindingsOf(withHalves(kernel, ["y"])).map(({ type }) => type)).toEqual(["vec4", "vec4h"]);
   expect(moduleSource(kernel)).not.toContain("f16");
 });
