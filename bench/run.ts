@@ -17,8 +17,18 @@ import { input } from "./input.ts";
 import { memoryBound } from "./memory-bound.ts";
 import { scaling } from "./scaling.ts";
 import { steps } from "./steps.ts";
+import { winograd } from "./winograd.ts";
 
-const benchmarks: readonly Benchmark[] = [convolutions, memoryBound, steps, scaling, encode, coldStarts, input];
+const benchmarks: readonly Benchmark[] = [
+  convolutions,
+  winograd,
+  memoryBound,
+  steps,
+  scaling,
+  encode,
+  coldStarts,
+  input,
+];
 
 const { values: flags, positionals: names } = parseArgs({
   allowPositionals: true,

@@ -11,6 +11,7 @@ import { gemm } from "../../src/kernels/gemm/core.ts";
 import { everyTile, tileName } from "../../src/kernels/gemm/tiles.ts";
 import { bindingsOf, withHalves } from "../../src/kernels/kernel.ts";
 import { biasEpilogue } from "../../src/kernels/linear.ts";
+import { winogradTransforms } from "../../src/kernels/winograd/winograd.ts";
 import { openNullDevice } from "../../src/node/index.ts";
 
 const device = await openNullDevice();
@@ -23,8 +24,9 @@ const tiles = [
 ].flatMap((adapter) => everyTile({ ...adapter, platform: device.platform, limits: device.limits }));
 const named = new Map(tiles.map((tile) => [tileName(tile), tile]));
 
+const epilogues = [noEpilogue, biasEpilogue, ...[false, true].map((residual) => runningEpilogue({ residual }))];
+
 describe("every matrix product compiles with every tile, in f32 and in f16", () => {
-  const epilogues = [noEpilogue, biasEpilogue, ...[false, true].map((residual) => runningEpilogue({ residual }))];
   const problems = new Map(epilogues.flatMap(gemmProblems).map((problem) => [problem.name, problem]));
   for (const problem of problems.values()) {
     it.each([...named])(`${problem.name} %s`, async (_, tile) => {
@@ -34,6 +36,12 @@ describe("every matrix product compiles with every tile, in f32 and in f16", () 
       await expect(device.compile(withHalves(kernel, open))).resolves.toBeDefined();
     });
   }
+});
+
+it("every transform of Winograd's convolutions compiles, with every epilogue", async () => {
+  const kernels = new Set(epilogues.flatMap(winogradTransforms));
+  expect(kernels.size).toBe(4 + epilogues.length);
+  for (const kernel of kernels) await expect(device.compile(kernel)).resolves.toBeDefined();
 });
 
 const networks = [

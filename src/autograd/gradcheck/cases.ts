@@ -56,10 +56,11 @@ interface Conv {
   streams?: number;
   note?: string;
   imageNeedsGrad?: boolean;
+  algorithm?: "direct" | "winograd";
 }
 
 function convCase(
-  { kernel = 1, stride = 1, padding = 0, x, out, streams = x[0], note, imageNeedsGrad = true }: Conv,
+  { kernel = 1, stride = 1, padding = 0, x, out, streams = x[0], note, imageNeedsGrad = true, algorithm }: Conv,
   extra: Partial<OpCase> = {},
 ): OpCase {
   const [kh, kw] = typeof kernel === "number" ? [kernel, kernel] : kernel;
@@ -67,12 +68,12 @@ function convCase(
   const outputs = streams === x[0] ? `${out}` : `${streams} streams of ${out}`;
   return {
     op: "conv2d",
-    name: `conv2d ${kh}x${kw} s${stride} p${padding} ${text(x)}→${outputs}${note ? `, ${note}` : ""}`,
+    name: `conv2d ${kh}x${kw} s${stride} p${padding} ${text(x)}→${outputs}${algorithm ? `, ${algorithm}` : ""}${note ? `, ${note}` : ""}`,
     inputs: {
       x: { shape: x, fill: normal, needsGrad: imageNeedsGrad },
       weight: weights([streams, kh, kw, x[4], out], kh * kw * x[4]),
     },
-    record: (t) => conv2d(t.x, t.weight, options),
+    record: (t) => conv2d(t.x, t.weight, algorithm ? { ...options, algorithm } : options),
     reference: (a) => reference.conv2d(a.x, a.weight, options),
     ...extra,
   };
@@ -127,7 +128,25 @@ const convCases: OpCase[] = [
   convCase({ kernel: 3, stride: 2, padding: 1, x: [3, 2, 9, 9, 36], out: 40 }, large),
   convCase({ kernel: 3, padding: 1, x: [1, 3, 33, 35, 3], out: 5, note: "many rows" }, large),
   convCase({ kernel: 7, stride: 2, padding: 3, x: [1, 1, 40, 40, 3], out: 64, streams: 3 }, large),
+  // Images of one tile and of less, tiles that overhang, odd channels, streams with one image.
+  winogradCase({ x: [1, 1, 1, 1, 1], out: 1 }),
+  winogradCase({ x: [1, 2, 4, 4, 4], out: 4 }),
+  winogradCase({ x: [1, 1, 5, 3, 5], out: 7 }),
+  winogradCase({ x: [3, 2, 6, 7, 7], out: 6 }),
+  winogradCase({ x: [2, 1, 8, 5, 3], out: 9 }),
+  winogradCase({ x: [1, 2, 6, 5, 3], out: 5, streams: 3 }),
+  winogradCase({ x: [1, 2, 3, 5, 3], out: 2, streams: 2, imageNeedsGrad: false, note: "only the weight's gradient" }),
+  winogradCase({ padding: 0, x: [1, 2, 7, 5, 3], out: 4 }),
+  winogradCase({ padding: 2, x: [2, 1, 3, 4, 5], out: 3 }),
+  winogradCase({ x: [1, 2, 14, 14, 64], out: 64 }, large),
+  winogradCase({ x: [3, 1, 7, 7, 33], out: 37 }, large),
+  winogradCase({ x: [2, 1, 21, 18, 20], out: 36 }, large),
+  winogradCase({ x: [1, 8200, 1, 1, 3], out: 2, note: "a sum over so many tiles that it is split" }, large),
 ];
+
+function winogradCase(conv: Conv, extra: Partial<OpCase> = {}): OpCase {
+  return convCase({ kernel: 3, padding: 1, algorithm: "winograd", ...conv }, extra);
+}
 
 /** A convolution with evaluation's batch norm, which it takes over: nothing here asks for a gradient. */
 function convNormCase(conv: Conv, { relu = false, residual = false }: Pick<Norm, "relu" | "residual">): OpCase {
@@ -173,6 +192,11 @@ const convNormCases: OpCase[] = [
   convNormCase({ kernel: 3, padding: 1, x: [1, 2, 5, 4, 7], out: 6 }, { relu: true }),
   convNormCase({ kernel: 3, padding: 1, x: [3, 1, 7, 7, 33], out: 37 }, { relu: true, residual: true }),
   convNormCase({ kernel: 3, padding: 1, x: [1, 2, 14, 14, 64], out: 64 }, { relu: true }),
+  convNormCase({ kernel: 3, padding: 1, x: [2, 3, 9, 7, 33], out: 37, algorithm: "winograd" }, { relu: true }),
+  convNormCase(
+    { kernel: 3, padding: 1, x: [3, 1, 5, 4, 7], out: 6, algorithm: "winograd" },
+    { relu: true, residual: true },
+  ),
   convNormCase({ kernel: 3, stride: 2, padding: 1, x: [2, 1, 5, 5, 4], out: 4 }, { relu: true }),
   convNormCase({ kernel: 7, stride: 2, padding: 3, x: [1, 1, 40, 40, 3], out: 64, streams: 3 }, { relu: true }),
 ];

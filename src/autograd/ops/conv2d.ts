@@ -9,62 +9,99 @@ import {
   weightGradientSplits,
 } from "../../kernels/conv2d.ts";
 import { parallelism } from "../../kernels/gemm/tiles.ts";
-import type { Dispatch } from "../../kernels/kernel.ts";
 import { sumAxis } from "../../kernels/sum.ts";
-import { type Tape, tapeOf } from "../tape.ts";
+import { type Algorithm, type ConvolutionProduct, chooseWinograd } from "../../kernels/winograd/choice.ts";
+import { isWinograd } from "../../kernels/winograd/winograd.ts";
+import { tapeOf } from "../tape.ts";
 import { Parameter, padTo4, precisionOf, type Tensor } from "../tensor.ts";
+import { winogradForward, winogradInputGradient, winogradWeightGradient } from "./conv2d-winograd.ts";
 
 /**
  * y = x ⋆ weight (cross-correlation, as everywhere in deep learning).
  *
  * x [G or 1, N, H, W, Cin], weight [G, kh, kw, Cin, Cout] → y [G, N, Hout, Wout, Cout] with
  * Hout = ⌊(H + 2·padding − kh) / stride⌋ + 1. With one x for G > 1 streams, dx is the sum over the streams.
- * @throws RangeError if channels or streams do not match, or the kernel is larger than the padded image.
+ * `algorithm` "auto" takes for each of the three products the one that is expected to be faster on the adapter.
+ * @throws RangeError if channels or streams do not match, the kernel is larger than the padded image, or "winograd" is
+ * asked for with other than f32, a 3×3 kernel, stride 1 and a padding of at most 2.
  */
-export function conv2d(x: Tensor, weight: Tensor, options: { stride?: number; padding?: number } = {}): Tensor {
-  const shape = conv2dShape(x, weight, options.stride ?? 1, options.padding ?? 0);
-  const tape = tapeOf(x, weight);
+export function conv2d(
+  x: Tensor,
+  weight: Tensor,
+  { stride = 1, padding = 0, algorithm = "auto" }: { stride?: number; padding?: number; algorithm?: Algorithm } = {},
+): Tensor {
+  const shape = conv2dShape(x, weight, stride, padding);
+  if (algorithm === "winograd" && !(x.dtype === "f32" && isWinograd(shape))) {
+    throw new RangeError(
+      `conv2d: x [${x.shape}] ${x.dtype}, weight [${weight.shape}], stride ${stride} and padding ${padding}: ` +
+        "winograd needs f32, a 3×3 kernel, stride 1 and a padding of at most 2",
+    );
+  }
   const operand = x.dtype === "f16" && weight instanceof Parameter ? weight.half : weight;
-  return tape.record(
+  return tapeOf(x, weight).record(
     "conv2d",
     [x, weight],
     [shape.streams, shape.batch, shape.outHeight, shape.outWidth, weight.shape[4]!],
-    (y) => tape.push(product(tape, shape, { x, weight: operand, y })),
-    (dy) => [x.needsGrad ? inputGradient(x, operand, dy, shape) : null, weightGradient(x, weight, dy, shape)],
+    (y) => forward(x, operand, y, shape, algorithm),
+    (dy) => [
+      x.needsGrad ? inputGradient(x, operand, dy, shape, algorithm) : null,
+      weightGradient(x, weight, dy, shape, algorithm),
+    ],
   );
 }
 
-/** The forward dispatch with the adapter's tile. */
-export function product(tape: Tape, shape: Conv2dShape, t: { x: Tensor; weight: Tensor; y: Tensor }): Dispatch<Tensor> {
-  return conv2dForward(tape.device.tiles.choose(forwardProduct(shape), precisionOf(t.x)), shape, t);
+/** Records y; the tensors' memory is what `shape` says, whatever their logical shapes. */
+export function forward(x: Tensor, weight: Tensor, y: Tensor, shape: Conv2dShape, algorithm: Algorithm = "auto"): void {
+  const tape = tapeOf(y);
+  if (isByWinograd(x, "forward", shape, algorithm)) winogradForward(tape, shape, { x, weight, y });
+  else {
+    const tile = tape.device.tiles.choose(forwardProduct(shape), precisionOf(x));
+    tape.push(conv2dForward(tile, shape, { x, weight, y }));
+  }
 }
 
-/** Records dx; the tensors' memory is what `shape` says, whatever their logical shapes. */
-export function inputGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv2dShape): Tensor {
+/** Records dx. */
+export function inputGradient(
+  x: Tensor,
+  weight: Tensor,
+  dy: Tensor,
+  shape: Conv2dShape,
+  algorithm: Algorithm = "auto",
+): Tensor {
   const tape = tapeOf(dy);
-  const tile = tape.device.tiles.choose(inputGradientProduct(shape), precisionOf(dy));
   const dx = tape.emptyLike(`d(${x.name})`, x);
-  if (shape.sharedInput) {
-    const shapeByStream = [shape.streams, ...x.shape.slice(1)];
-    const byStream = tape.empty(`d(${x.name}) by stream`, shapeByStream, { dtype: x.dtype });
-    tape.push(
-      conv2dInputGradient(tile, shape, { dy, weight, dx: byStream }),
-      sumAxis({ count: shape.streams, inner: x.paddedSize / 4 }, { x: byStream, total: dx }),
-    );
+  const byStream = shape.sharedInput
+    ? tape.empty(`d(${x.name}) by stream`, [shape.streams, ...x.shape.slice(1)], { dtype: x.dtype })
+    : dx;
+  if (isByWinograd(dy, "input gradient", shape, algorithm)) {
+    winogradInputGradient(tape, shape, { dy, weight, dx: byStream });
   } else {
-    tape.push(conv2dInputGradient(tile, shape, { dy, weight, dx }));
+    const tile = tape.device.tiles.choose(inputGradientProduct(shape), precisionOf(dy));
+    tape.push(conv2dInputGradient(tile, shape, { dy, weight, dx: byStream }));
   }
+  if (byStream !== dx)
+    tape.push(sumAxis({ count: shape.streams, inner: x.paddedSize / 4 }, { x: byStream, total: dx }));
   return dx;
 }
 
 /** Records dWeight, or nothing where the weight needs none. */
-export function weightGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Conv2dShape): Tensor | null {
+export function weightGradient(
+  x: Tensor,
+  weight: Tensor,
+  dy: Tensor,
+  shape: Conv2dShape,
+  algorithm: Algorithm = "auto",
+): Tensor | null {
   if (!weight.needsGrad) return null;
   const tape = tapeOf(dy);
+  const dWeight = tape.emptyGradient(weight);
+  if (isByWinograd(dy, "weight gradient", shape, algorithm)) {
+    winogradWeightGradient(tape, shape, { x, dy, dWeight });
+    return dWeight;
+  }
   const wanted = parallelism(tape.device);
   const tile = tape.device.tiles.choose(weightGradientProduct(shape, wanted), precisionOf(dy));
   const sum = weightGradientSplits(tile, shape, wanted);
-  const dWeight = tape.emptyGradient(weight);
   if (sum.splits === 1) {
     tape.push(conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight }));
   } else {
@@ -76,6 +113,14 @@ export function weightGradient(x: Tensor, weight: Tensor, dy: Tensor, shape: Con
   }
   return dWeight;
 }
+
+/** Operands in f16 are multiplied directly: transformed, they would need more digits. */
+const isByWinograd = (
+  operand: Tensor,
+  product: ConvolutionProduct,
+  shape: Conv2dShape,
+  algorithm: Algorithm,
+): boolean => operand.dtype === "f32" && chooseWinograd(tapeOf(operand).device, product, shape, algorithm);
 
 function conv2dShape(x: Tensor, weight: Tensor, stride: number, padding: number): Conv2dShape {
   const [xStreams, batch, height, width, inChannels] = x.shape;

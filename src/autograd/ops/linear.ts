@@ -3,7 +3,7 @@ import { addBias } from "../../kernels/linear.ts";
 import { sumAxis } from "../../kernels/sum.ts";
 import { tapeOf } from "../tape.ts";
 import { padTo4, type Tensor } from "../tensor.ts";
-import { inputGradient, product, weightGradient } from "./conv2d.ts";
+import { forward, inputGradient, weightGradient } from "./conv2d.ts";
 
 /**
  * y = x · weight + bias;  dx = dy · weightᵀ, dWeight = xᵀ · dy, dBias = Σ_n dy[n]
@@ -29,10 +29,8 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
     [n!, outFeatures!],
     (y) => {
       const withoutBias = tape.empty(`${y.name} without bias`, y.shape);
-      tape.push(
-        product(tape, shape, { x, weight, y: withoutBias }),
-        addBias(n!, channels4, { x: withoutBias, bias, y }),
-      );
+      forward(x, weight, withoutBias, shape);
+      tape.push(addBias(n!, channels4, { x: withoutBias, bias, y }));
     },
     (dy) => {
       const dx = x.needsGrad ? inputGradient(x, weight, dy, shape) : null;

@@ -1,0 +1,88 @@
+/** Where Winograd's algorithm is taken: a pure function of a convolution's shape, the adapter's table and its limits. */
+import type { Conv2dShape } from "../conv2d.ts";
+import type { Device } from "../device.ts";
+import { divideUp } from "../kernel.ts";
+import { inputGradientShape, isWinograd, winogradSizes } from "./winograd.ts";
+
+/** How a convolution is computed; "auto" leaves it to `isWinogradFaster`. */
+export type Algorithm = "auto" | "direct" | "winograd";
+
+export type ConvolutionProduct = "forward" | "input gradient" | "weight gradient";
+
+/** What work takes on an adapter, in units of one multiplication with its addition in a direct convolution. */
+interface Costs {
+  /** A float read or written by a kernel that does little else. */
+  readonly load: number;
+  readonly store: number;
+  /** A dispatch, whatever it does. */
+  readonly dispatch: number;
+  /** Rows of a product are padded to a multiple of this. */
+  readonly rows: number;
+}
+
+/**
+ * Set by `npm run bench -- winograd` on lavapipe, where a load takes some ten instructions a float. GPUs are not
+ * measured: by their ratio of arithmetic to memory and some 5 µs a dispatch.
+ */
+const costs = {
+  lavapipe: { load: 26, store: 16, dispatch: 3e6, rows: 16 },
+  swiftshader: { load: 26, store: 16, dispatch: 3e6, rows: 16 },
+  gpu: { load: 16, store: 16, dispatch: 3e7, rows: 64 },
+} satisfies Record<string, Costs>;
+
+/** A product's multiplications against those of a direct forward convolution; Winograd's sums are short. */
+const directRate = { forward: 1, "input gradient": 1.1, "weight gradient": 1.2 };
+const winogradRate = { forward: 1.1, "input gradient": 1.1, "weight gradient": 1.3 };
+
+/** Expected time against the direct algorithm's below which Winograd's is taken. */
+const gain = 0.8;
+
+export function chooseWinograd(
+  { platform, limits }: Pick<Device, "platform" | "limits">,
+  product: ConvolutionProduct,
+  s: Conv2dShape,
+  algorithm: Algorithm,
+): boolean {
+  if (algorithm !== "auto") return algorithm === "winograd";
+  if (!isWinograd(s) || s.sharedInput) return false;
+  const { kind } = platform;
+  const table = kind === "lavapipe" || kind === "swiftshader" ? costs[kind] : costs.gpu;
+  return (
+    fits(product === "input gradient" ? inputGradientShape(s) : s, limits.maxStorageBufferBindingSize) &&
+    winogradCost(table, product, s) < gain * directCost(table, product, s)
+  );
+}
+
+/** Every stream's part of the workspaces can be bound. */
+function fits(s: Conv2dShape, limit: number): boolean {
+  const { x, weight, y } = winogradSizes(s);
+  return [x, weight, y].every(([, ...stream]) => 4 * stream.reduce((a, b) => a * b, 1) <= limit);
+}
+
+function directCost(costs: Costs, product: ConvolutionProduct, s: Conv2dShape): number {
+  const { streams, inChannels, outChannels } = s;
+  const pixels = s.batch * s.outHeight * s.outWidth;
+  const multiplications = 9 * pixels * inChannels * outChannels;
+  const stores = product === "weight gradient" ? 9 * inChannels * outChannels : pixels * outChannels;
+  return streams * (directRate[product] * multiplications + costs.store * stores) + costs.dispatch;
+}
+
+function winogradCost(costs: Costs, product: ConvolutionProduct, shape: Conv2dShape): number {
+  const s = product === "input gradient" ? inputGradientShape(shape) : shape;
+  const { streams, inChannels, outChannels } = s;
+  const { tiles } = winogradSizes(s);
+  const matrices = 36;
+  const weights = inChannels * outChannels;
+  const moved = (elements: number, loads: number, stores: number) =>
+    elements * (costs.load * loads + costs.store * stores);
+  const input = moved(tiles * inChannels, matrices, matrices);
+  if (product === "weight gradient") {
+    const products = matrices * weights * (winogradRate[product] * tiles + costs.store);
+    const gradient = moved(tiles * outChannels, 16, matrices);
+    return streams * (input + gradient + products + moved(weights, matrices, 9)) + 4 * costs.dispatch;
+  }
+  const rows = costs.rows * divideUp(tiles, costs.rows);
+  const products = matrices * (winogradRate[product] * rows * weights + costs.store * tiles * outChannels);
+  const output = moved(tiles * outChannels, matrices, 16);
+  return streams * (input + moved(weights, 9, matrices) + products + output) + 4 * costs.dispatch;
+}
