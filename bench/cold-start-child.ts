@@ -4,7 +4,7 @@ import { StepRunner } from "../src/aenet/bench/step.ts";
 import { openDevice, parseAdapterChoice } from "../src/node/index.ts";
 import type { ColdStart } from "./cold-start.ts";
 
-const device = await openDevice({ adapter: parseAdapterChoice(process.argv[2] ?? "auto") });
+const device = await openDevice({ adapter: parseAdapterChoice(process.argv[2] ?? "auto"), robustness: false });
 const runner = await StepRunner.create(device, { arch: "aenet", batchSize: 2, imageSize: 64 });
 const { ms: first_ms } = await runner.run();
 const later: number[] = [];

@@ -25,7 +25,7 @@ export interface Benchmark {
 
 /** Runs `body` with a device that nothing was compiled on yet. */
 export async function withDevice<T>(context: Context, body: (device: Device) => Promise<T>): Promise<T> {
-  const device = await openDevice({ adapter: context.adapter });
+  const device = await openDevice({ adapter: context.adapter, robustness: false });
   try {
     return await body(device);
   } finally {

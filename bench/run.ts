@@ -57,7 +57,7 @@ if (flags.list) {
 }
 
 async function runAll(chosen: readonly Benchmark[], context: Context): Promise<void> {
-  const device = await openDevice({ adapter: context.adapter });
+  const device = await openDevice({ adapter: context.adapter, robustness: false });
   const { kind, description } = device.platform;
   device.destroy();
   const began = new Date();

@@ -13,7 +13,7 @@ import { serve } from "./protocol.mjs";
 import type { Task } from "./tasks.ts";
 
 await serve(async ({ kind, network: name, batch, size }: Task, [adapter]: string[]) => {
-  const device = await openDevice({ adapter: parseAdapterChoice(adapter ?? "auto") });
+  const device = await openDevice({ adapter: parseAdapterChoice(adapter ?? "auto"), robustness: false });
   const arch = name === "aenet" ? "aenet" : "resnet50-emo";
   if (kind === "step") {
     const runner = await StepRunner.create(device, { arch, batchSize: batch, imageSize: size });

@@ -198,7 +198,7 @@ async function compareMemory(adapter: string): Promise<unknown> {
   }
 }
 
-const device = await openDevice({ adapter: choice });
+const device = await openDevice({ adapter: choice, robustness: false });
 const { kind, description } = device.platform;
 device.destroy();
 process.stdout.write(`${description}, ${availableParallelism()} processors\n`);

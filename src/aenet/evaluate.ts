@@ -75,7 +75,12 @@ async function evaluateOn(dataSet: DataSet, options: EvaluateOptions): Promise<E
   const { classes } = info.architecture;
   const images = dataSet.images(info.preprocessing);
   const errors: { path: string; error: string }[] = [];
-  const device = await openDevice({ adapter: options.adapter, tune: options.tune, note: options.onMessage });
+  const device = await openDevice({
+    adapter: options.adapter,
+    robustness: false,
+    tune: options.tune,
+    note: options.onMessage,
+  });
   try {
     const { batchSize, split, workers } = options;
     const inference = await Inference.create(device, network, {

@@ -48,7 +48,12 @@ export async function predict(
   const { classes } = architecture;
   const batchSize = Math.max(1, Math.min(options.batchSize, paths.length));
   const side = decodedSize(preprocessing);
-  const device = await openDevice({ adapter: options.adapter, tune: options.tune, note: options.onMessage });
+  const device = await openDevice({
+    adapter: options.adapter,
+    robustness: false,
+    tune: options.tune,
+    note: options.onMessage,
+  });
   try {
     const inference = await Inference.create(device, network, {
       batchSize,

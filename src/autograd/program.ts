@@ -145,7 +145,8 @@ export class Program {
         i * paramsStride,
       );
       const label = operation === kernel.name ? operation : `${operation}: ${kernel.name}`;
-      const { pipeline, layout } = await device.compile(kernel);
+      const checked = device.boundsChecks?.check(label, kernel);
+      const { pipeline, layout } = await device.compile(checked?.kernel ?? kernel);
       const entries = [
         { binding: 0, resource: { buffer: params, offset: i * paramsStride, size: paramsStride } },
         ...bindingsOf(kernel).map(({ name }, b) => {
@@ -154,6 +155,7 @@ export class Program {
           return { binding: b + 1, resource: { buffer: at.buffer, offset: at.offset + offset, size } };
         }),
       ];
+      if (checked) entries.push({ binding: entries.length, resource: checked.resource });
       device.gpu.pushErrorScope("validation");
       const bindGroup = device.gpu.createBindGroup({ label, layout, entries });
       const workgroups = foldWorkgroups(dispatch.workgroups, device.limits.maxComputeWorkgroupsPerDimension);

@@ -269,9 +269,11 @@ const weightGradient: GemmProblem = {
     let x${v} = (${k} - line${v} * params.wOut) * params.stride;
     let y${v} = (line${v} - n${v} * params.hOut) * params.stride;
     let image${v} = n${v} * params.hIn;`,
-  loadA: (i, k, v) =>
-    `select(vec4f(), vec4f(x[xBase + ((image${v} + y${v} + ky${i}) * params.wIn + x${v} + kx${i}) * params.cIn4 + channel${i}]), ` +
-    `y${v} + ky${i} < params.hIn && x${v} + kx${i} < params.wIn && ${k} < end)`,
+  loadA: (i, k, v) => {
+    const inside = `y${v} + ky${i} < params.hIn && x${v} + kx${i} < params.wIn && ${k} < end`;
+    const at = `xBase + ((image${v} + y${v} + ky${i}) * params.wIn + x${v} + kx${i}) * params.cIn4 + channel${i}`;
+    return `select(vec4f(), vec4f(x[select(0u, ${at}, ${inside})]), ${inside})`;
+  },
   loadB: (name, j, k) =>
     unroll(
       4,

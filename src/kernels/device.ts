@@ -2,6 +2,7 @@
  * The one place that talks to a GPUDevice: limits, buffers, pipelines, errors and waiting.
  */
 
+import type { BoundsChecks } from "./bounds.ts";
 import { TileChoices } from "./gemm/choices.ts";
 import type { MatrixShape } from "./gemm/matrix.ts";
 import { bindingsOf, type Kernel, moduleSource } from "./kernel.ts";
@@ -77,6 +78,8 @@ export class Device {
   readonly subgroupMatrix: MatrixShape | null;
   /** Which tile each matrix product gets. */
   readonly tiles: TileChoices;
+  /** Set to have every access of the programs that are built from then on checked. */
+  boundsChecks: BoundsChecks | null = null;
   #pipelines = new Map<string, Promise<CompiledKernel>>();
   #profiler: Profiler | null = null;
   #failure: GpuError | null = null;

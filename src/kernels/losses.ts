@@ -84,7 +84,7 @@ const softmaxKernel = defineLoss("softmax_cross_entropy", "i32", {
     for (var k = 0u; k < params.classes; k++) {
       denominator += exp(logits[row + k] - largest);
     }`,
-  loss: "log(denominator) + largest - logits[row + u32(max(label, 0))]",
+  loss: "log(denominator) + largest - logits[row + min(u32(max(label, 0)), params.classes - 1u)]",
   gradient: (k) => `exp(logits[row + ${k}] - largest) / denominator - select(0.0, 1.0, i32(${k}) == label)`,
 });
 

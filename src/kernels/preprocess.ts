@@ -28,8 +28,9 @@ fn run(group: u32, lane: u32) {
     let row = i / params.size % params.size;
     let n = i / (params.size * params.size);
     let flipped = crops[3u * n + 2u] != 0;
-    let x = u32(crops[3u * n]) + select(column, params.size - 1u - column, flipped);
-    let line = u32(crops[3u * n + 1u]) + row;
+    let last = params.resolution - 1u;
+    let x = min(u32(crops[3u * n]) + select(column, params.size - 1u - column, flipped), last);
+    let line = min(u32(crops[3u * n + 1u]) + row, last);
     let at = 3u * ((n * params.resolution + line) * params.resolution + x);
     let rgb = vec3f(byteAt(at), byteAt(at + 1u), byteAt(at + 2u)) / 255.0;
     let mean = vec3f(params.meanR, params.meanG, params.meanB);

@@ -24,8 +24,13 @@ export interface TuneOptions extends Partial<TunerOptions> {
 export interface DeviceOptions {
   /** Default: auto. */
   readonly adapter?: AdapterChoice;
-  /** Dawn toggles to enable beside the defaults, such as `disable_robustness`. */
+  /** Dawn toggles to enable beside the defaults. */
   readonly toggles?: readonly string[];
+  /**
+   * Whether indices beyond a binding are clamped, as WebGPU demands. The kernels of this project need it not
+   * (test/kernels/bounds.test.ts) and are faster without. Default true, for other kernels' sake.
+   */
+  readonly robustness?: boolean;
   /** Whether the kernels of matrix products are chosen by measuring where no table knows the adapter. Default true. */
   readonly tune?: boolean | TuneOptions | undefined;
   /** Takes a line for people: that something is measured, that what was kept of it is damaged. */
@@ -150,14 +155,15 @@ export interface Opened<T> {
  * @throws AdapterError with every attempt and its reason.
  */
 export async function firstAdapter<T>(
-  { adapter: choice = "auto", toggles = [] }: DeviceOptions,
+  { adapter: choice = "auto", toggles = [], robustness = true }: DeviceOptions,
   open: (adapter: GPUAdapter, platform: Platform) => Promise<T>,
 ): Promise<Opened<T>> {
   await loadDawn();
+  const enable = [...toggles, ...(robustness ? [] : ["disable_robustness"])];
   const attempts: Attempt[] = [];
   for (const kind of kindsOf(choice)) {
     try {
-      const adapter = await requestAdapter(kind, choice, { enable: toggles, disable: disabledToggles });
+      const adapter = await requestAdapter(kind, choice, { enable, disable: disabledToggles });
       const description = describeAdapter(adapter.info);
       const value = await open(adapter, { kind, description, idle });
       attempts.push({ kind, taken: true, detail: description });

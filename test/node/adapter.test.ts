@@ -33,7 +33,7 @@ async function open(choices: string[], variables: Record<string, string | undefi
 }
 
 test("an adapter opens by default and computes", async () => {
-  const device = await openDevice({ toggles: ["disable_robustness"] });
+  const device = await openDevice({ robustness: false });
   expect(device.platform.description).not.toBe("");
   expect(await double(device, new Float32Array(128).fill(1.5))).toEqual(new Float32Array(128).fill(3));
 });

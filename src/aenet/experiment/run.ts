@@ -27,7 +27,7 @@ export function lazyDevice(adapter: AdapterChoice): { device: () => Promise<Devi
   let opened: Promise<Device> | null = null;
   return {
     device: () => {
-      opened ??= openDevice({ adapter });
+      opened ??= openDevice({ adapter, robustness: false });
       return opened;
     },
     close: async () => {

@@ -408,7 +408,7 @@ const samplesOf = ({ manifest }: RunSetup, split: SplitName): Sample[] =>
   manifest.samples.filter((sample) => sample.split === split);
 
 function openFor({ adapter, tune }: TrainSettings, events: TrainEvents): Promise<Device> {
-  return openDevice({ adapter, tune, note: (line) => events.onMessage?.(line) });
+  return openDevice({ adapter, robustness: false, tune, note: (line) => events.onMessage?.(line) });
 }
 
 const validates = ({ manifest }: RunSetup): boolean => manifest.samples.some(({ split }) => split === "val");
@@ -491,7 +491,7 @@ export interface DryRun {
 export async function dryRun(config: TrainConfig, settings: TrainSettings): Promise<DryRun> {
   const setup = await setUp(config, settings.workers);
   await setup.close(); // nothing more is read
-  const device = await openDevice({ adapter: settings.adapter, tune: false });
+  const device = await openDevice({ adapter: settings.adapter, robustness: false, tune: false });
   try {
     const { network, step, architecture } = setup;
     const { dispatches, plan, inputBytes } = TrainingStep.plan(device, network, step);

@@ -92,7 +92,7 @@ export function benchStepCommand(load: () => Promise<Backend> = loadBackend): Co
     async run({ values }, terminal) {
       const { openDevice, benchStep, profileRounds, summarize, toTrace, formatStep, formatRows, ...by } = await load();
       const { steps, profile: isWanted, trace, json, adapter, tune, baseWidth, ...rest } = values;
-      const device = await openDevice({ adapter, tune, note: (line) => terminal.err(`${line}\n`) });
+      const device = await openDevice({ adapter, robustness: false, tune, note: (line) => terminal.err(`${line}\n`) });
       try {
         const profiles = isWanted || trace !== null;
         if (profiles && !device.hasTimestamps) terminal.err(`${withoutTimestamps}\n`);
