@@ -204,8 +204,8 @@ export function parallelism(device: Device): number {
 /** Every tile that the adapter's table or a measurement on it can give. */
 export function everyTile(adapter: TileAdapter): GemmTile[] {
   const forLavapipe = lavapipeHeights.map(({ rows }) => lavapipeTile(rows));
-  const forSwiftShader = swiftShaderHeights.flatMap(({ rows }) =>
-    [1, 2].map((columns) => swiftShaderTile(rows, columns)),
+  const forSwiftShader = (["k", "rows"] as const).flatMap((aVector) =>
+    [1, 2].map((columnVectors) => swiftShaderTile(aVector, columnVectors)),
   );
   return [...tilesOf(adapter, "f16"), ...forLavapipe, ...forSwiftShader];
 }
