@@ -6,6 +6,9 @@
  *   dWeight[g, r, s, c, o] = Σ_{n, p, q} x[…] · dy[g, n, p, q, o]
  *
  * x [G or 1, N, H, W, Cin], weight [G, kh, kw, Cin, Cout], y [G, N, Hout, Wout, Cout]; channels padded to multiples of 4.
+ *
+ * Conditions on places are joined by `&`: `&&` is a branch, and unrolled loops have hundreds of them, on which
+ * SwiftShader's compiler spends minutes.
  */
 
 import { type Epilogue, type EpilogueCall, epilogueStreams, noEpilogue } from "./epilogue.ts";
@@ -100,7 +103,7 @@ const forward = (epilogue: Epilogue): GemmProblem => ({
       ${rows
         .map(
           (i) => /* wgsl */ `
-      let inside${i} = top${i} + ky < params.hIn && left${i} + kx < params.wIn;
+      let inside${i} = (top${i} + ky < params.hIn) & (left${i} + kx < params.wIn);
       let offset${i} = xBase + select(0u, ((image${i} + top${i} + ky) * params.wIn + left${i} + kx) * params.cIn4, inside${i});`,
         )
         .join("\n")}
@@ -144,7 +147,7 @@ const forwardNarrow = (epilogue: Epilogue): GemmProblem => ({
     }
   }`,
   loadA: (i, k) => {
-    const inside = `inRows${i} && first${i} + ${k} < rowLength`;
+    const inside = `inRows${i} & (first${i} + ${k} < rowLength)`;
     return `select(vec4f(), vec4f(x[select(0u, offset${i} + ${k}, ${inside})]), ${inside})`;
   },
 });
@@ -190,7 +193,7 @@ const inputGradient: GemmProblem = {
       ${rows
         .map(
           (i) => /* wgsl */ `
-      let inside${i} = top${i} - ty < params.hOut && left${i} - tx < params.wOut;
+      let inside${i} = (top${i} - ty < params.hOut) & (left${i} - tx < params.wOut);
       let offset${i} = yBase + select(0u, ((image${i} + top${i} - ty) * params.wOut + left${i} - tx) * params.cOut4, inside${i});`,
         )
         .join("\n")}
@@ -270,7 +273,7 @@ const weightGradient: GemmProblem = {
     let y${v} = (line${v} - n${v} * params.hOut) * params.stride;
     let image${v} = n${v} * params.hIn;`,
   loadA: (i, k, v) => {
-    const inside = `y${v} + ky${i} < params.hIn && x${v} + kx${i} < params.wIn && ${k} < end`;
+    const inside = `(y${v} + ky${i} < params.hIn) & (x${v} + kx${i} < params.wIn) & (${k} < end)`;
     const at = `xBase + ((image${v} + y${v} + ky${i}) * params.wIn + x${v} + kx${i}) * params.cIn4 + channel${i}`;
     return `select(vec4f(), vec4f(x[select(0u, ${at}, ${inside})]), ${inside})`;
   },

@@ -78,7 +78,7 @@ const tilesToMatrices = (name: string, m: number, window: number, matrix: Matrix
     ${each(
       window,
       (i, j) => `
-    let in${i}_${j} = inY${i} && inX${j};
+    let in${i}_${j} = inY${i} & inX${j};
     let d${i}_${j} = select(vec4f(), pixels[select(0u, row${i} + column${j}, in${i}_${j})], in${i}_${j});`,
     )}
     ${transform2d(matrix, "d", "v")}
