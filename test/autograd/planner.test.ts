@@ -88,7 +88,7 @@ describe("a recorded program", () => {
     const x = tape.input("x", [4]);
     const y = tape.empty("y", [4]);
     tape.push(reluForward(1, { x, y }), add(1, 1, { a: x, b: y, sum: y }));
-    expect(() => tape.plan([y])).toThrow("add: y [4] is read and written by one dispatch, in two bindings");
+    expect(() => tape.plan([y])).toThrow("combine: y [4] is read and written by one dispatch, in two bindings");
   });
 
   it("does nothing more once it was destroyed", async () => {

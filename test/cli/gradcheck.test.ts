@@ -80,7 +80,11 @@ describe("aenet gradcheck", () => {
       /^FAILED {2}relu \[2,2,3,4,5\]: d\(x\) has the error 1\.0e-3, the tolerance is 1\.0e-4$/m,
     );
     // The path from the fused streams to f_s, left out: only what lies before it in S is wrong.
-    const pathless = ["fuse_backward", "df[params.streamSize + i] = g1", "df[params.streamSize + i] = d1"] as const;
+    const pathless = [
+      "fuse_backward",
+      "df[params.streamSize + i] = as_df(g1)",
+      "df[params.streamSize + i] = as_df(d1)",
+    ] as const;
     expect((await run(["fuse"], [...pathless])).code).toBe(1);
     const network = await run([...small, "--json"], [...pathless]);
     expect(network.code).toBe(1);
