@@ -29,10 +29,10 @@ describe("20 steps from a seed", () => {
     const compile = device.compile.bind(device);
     let reversed = 0;
     try {
-      // The gradient of a head's bias: the sum over the samples, from the last to the first.
+      // The gradient of a head's bias, among others: the sum over the samples, from the last to the first.
       device.compile = (kernel) => {
-        if (kernel.name !== "sum_rows") return compile(kernel);
-        const wgsl = kernel.wgsl.replace("x[row *", "x[(params.rows - 1u - row) *");
+        if (kernel.name !== "sum_axis") return compile(kernel);
+        const wgsl = kernel.wgsl.replace("x[first + c *", "x[first + (params.count - 1u - c) *");
         if (wgsl !== kernel.wgsl) reversed++;
         return compile({ ...kernel, wgsl });
       };
