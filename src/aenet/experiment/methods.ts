@@ -114,13 +114,6 @@ export function tasksOfMethod({ networks }: Pick<MethodPlan, "networks">): Task[
   return (["aes", "emo"] as const).filter((task) => answered.has(task));
 }
 
-/** The pre-trainings that a method's networks start from, and those that these start from in turn. */
-export function pretrainingsOf({ networks }: Pick<MethodPlan, "networks">): Pretraining[] {
-  const direct = networks.flatMap(({ start }) => Object.values(start));
-  const all = new Set(direct.flatMap((from) => [from, ...(basisOf(from) === null ? [] : [basisOf(from)!])]));
-  return (["s", "w", "a", "e", "ae"] as const).filter((from) => all.has(from));
-}
-
 /** What a pre-training itself starts from. */
 export function basisOf(pretraining: Pretraining): Pretraining | null {
   return pretraining === "s" || pretraining === "w" ? null : "s";
