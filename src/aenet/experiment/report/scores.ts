@@ -4,6 +4,7 @@ import { bootstrapInterval, unitsOf } from "../statistics/bootstrap.ts";
 import {
   accuracy,
   addMatrices,
+  balancedAccuracy,
   type ConfusionMatrix,
   confusionMatrix,
   correct,
@@ -55,7 +56,7 @@ export interface Precision {
 /** @param answers One a seed, at least one. */
 export function scoreAnswers(answers: readonly Answers[], name: string, precision: Precision): TaskScores {
   const { classes } = answers[0]!;
-  const matrices = answers.map((of) => confusionMatrix(of.truth, of.predicted, classes.length));
+  const matrices = answers.map((of) => matrixOf(of));
   const confusion = addMatrices(matrices);
   const shares = perClassAccuracy(confusion);
   const estimate = (what: string, statistic: Statistic) =>
@@ -81,33 +82,12 @@ export function scoreAnswers(answers: readonly Answers[], name: string, precisio
 /** Of answers of which image i counts `counts[i]` times (once by default); NaN where it is not defined. */
 export type Statistic = (answers: Answers) => (counts?: ArrayLike<number>) => number;
 
-export const accuracyOf: Statistic =
-  ({ truth, predicted }) =>
-  (counts) => {
-    let [n, right] = [0, 0];
-    for (let i = 0; i < truth.length; i++) {
-      if (truth[i] === null) continue;
-      const count = counts ? counts[i]! : 1;
-      n += count;
-      if (truth[i] === predicted[i]) right += count;
-    }
-    return right / n;
-  };
+const matrixOf = ({ truth, predicted, classes }: Answers, counts?: ArrayLike<number>) =>
+  confusionMatrix(truth, predicted, classes.length, counts);
 
-const balancedOf: Statistic =
-  ({ truth, predicted, classes }) =>
-  (counts) => {
-    const [n, right] = [new Float64Array(classes.length), new Float64Array(classes.length)];
-    for (let i = 0; i < truth.length; i++) {
-      const label = truth[i];
-      if (label === null || label === undefined) continue;
-      const count = counts ? counts[i]! : 1;
-      n[label]! += count;
-      if (label === predicted[i]) right[label]! += count;
-    }
-    const shares = right.map((correct, k) => correct / n[k]!).filter((_, k) => n[k]! > 0);
-    return shares.reduce((a, b) => a + b, 0) / shares.length;
-  };
+export const accuracyOf: Statistic = (answers) => (counts) => accuracy(matrixOf(answers, counts));
+
+const balancedOf: Statistic = (answers) => (counts) => balancedAccuracy(matrixOf(answers, counts));
 
 const aucOf: Statistic = ({ truth, probability }) => {
   if (probability === null) return () => Number.NaN;

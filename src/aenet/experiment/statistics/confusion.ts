@@ -5,12 +5,14 @@ export type ConfusionMatrix = readonly (readonly number[])[];
 
 /**
  * @param truth Class of each image; null without a label, which is left out.
+ * @param counts How often each image counts. Default once.
  * @throws RangeError where the lists differ in length or a class is not below `classes`.
  */
 export function confusionMatrix(
   truth: readonly (number | null)[],
   predicted: readonly number[],
   classes: number,
+  counts?: ArrayLike<number>,
 ): ConfusionMatrix {
   if (truth.length !== predicted.length)
     throw new RangeError(`confusion matrix: ${truth.length} labels but ${predicted.length} predictions`);
@@ -20,7 +22,7 @@ export function confusionMatrix(
     const said = predicted[i]!;
     if (matrix[label]?.[said] === undefined)
       throw new RangeError(`confusion matrix: label ${label}, prediction ${said}, but there are ${classes} classes`);
-    matrix[label]![said]!++;
+    matrix[label]![said]! += counts ? counts[i]! : 1;
   });
   return matrix;
 }
