@@ -20,6 +20,8 @@ import { sumAxis } from "./sum.ts";
 
 /** Sizes of a convolution; `inChannels` and `outChannels` are the padded counts. */
 export interface Conv2dShape {
+  /** Input channels times output channels, without padding: what operations are counted by. */
+  readonly channelPairs: number;
   readonly streams: number;
   /** One image for all streams: x has a single slice. */
   readonly sharedInput: boolean;
@@ -71,10 +73,10 @@ function paramsOf(s: Conv2dShape): Record<keyof typeof shapeParams, number> {
   };
 }
 
-/** Multiplications and additions of any one of the three products, each output pixel counted with every tap. */
+/** Multiplications and additions of any one of the three products; every output pixel counts with every tap, no channel of padding. */
 export function conv2dOperations(s: Conv2dShape): number {
   const taps = s.kernelHeight * s.kernelWidth;
-  return 2 * s.streams * s.batch * s.outHeight * s.outWidth * taps * s.inChannels * s.outChannels;
+  return 2 * s.streams * s.batch * s.outHeight * s.outWidth * taps * s.channelPairs;
 }
 
 /** Rows are output pixels, k runs over taps and input channels, columns are output channels. */

@@ -1,5 +1,8 @@
-/** Sums over one axis of a tensor, in its order: the second step of every sum that was computed in parts, and means. */
+/** Sums over one axis of a tensor: the second step of every sum that was computed in parts, and means. */
 import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
+
+/** Terms that are added one by one; a sum of such runs loses fewer digits than one in a row. */
+const run = 16;
 
 const sumAxisKernel = defineKernel({
   name: "sum_axis",
@@ -14,8 +17,13 @@ fn run(group: u32, lane: u32) {
     let outer = divide(i, params.inner);
     let first = outer * (params.count - 1u) * params.inner + i;
     var sum = vec4f();
-    for (var c = 0u; c < params.count; c++) {
-      sum += vec4f(x[first + c * params.inner]);
+    for (var c = 0u; c < params.count; c += ${run}u) {
+      let end = min(c + ${run}u, params.count);
+      var part = vec4f();
+      for (var d = c; d < end; d++) {
+        part += vec4f(x[first + d * params.inner]);
+      }
+      sum += part;
     }
     if (params.components == 1u) {
       sum = vec4f(sum.x + sum.y + sum.z + sum.w, 0, 0, 0);
@@ -33,7 +41,7 @@ export interface SumShape {
 }
 
 /**
- * total[o, i] = Σ_c x[o, c, i] / divisor, in the order of c.
+ * total[o, i] = Σ_c x[o, c, i] / divisor, in the order of c, by runs of 16.
  * @param components sum the four components of each total too: it is then (Σ, 0, 0, 0)
  */
 export function sumAxis<T>(

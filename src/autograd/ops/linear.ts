@@ -21,7 +21,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
   }
   if (weight.layout !== "weight") throw new RangeError('linear: the weight needs the layout "weight"');
   const tape = tapeOf(x, weight, bias);
-  const shape = pointwise(n!, padTo4(inFeatures!), padTo4(outFeatures!));
+  const shape = pointwise(n!, inFeatures!, outFeatures!);
   const channels4 = shape.outChannels / 4;
   return tape.record(
     "linear",
@@ -44,17 +44,18 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
 }
 
 /** A matrix product as a 1×1 convolution over `rows` images of one pixel. */
-function pointwise(rows: number, inChannels: number, outChannels: number): Conv2dShape {
+function pointwise(rows: number, inFeatures: number, outFeatures: number): Conv2dShape {
   return {
+    channelPairs: inFeatures * outFeatures,
     streams: 1,
     sharedInput: false,
     batch: rows,
     height: 1,
     width: 1,
-    inChannels,
+    inChannels: padTo4(inFeatures),
     outHeight: 1,
     outWidth: 1,
-    outChannels,
+    outChannels: padTo4(outFeatures),
     kernelHeight: 1,
     kernelWidth: 1,
     stride: 1,
