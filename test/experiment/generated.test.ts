@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { runGenerated } from "../../src/aenet/experiment/generated/run.ts";
+import { readFrozen } from "../../src/aenet/experiment/frozen.ts";
+import { registeredProtocol } from "../../src/aenet/experiment/generated/protocol.ts";
+import { listGenerated, runGenerated } from "../../src/aenet/experiment/generated/run.ts";
 import { methods } from "../../src/aenet/experiment/methods.ts";
 import { readExperiment } from "../../src/aenet/experiment/results.ts";
 import { seedOf } from "../../src/aenet/experiment/streams.ts";
@@ -54,6 +56,18 @@ describe("the experiment on generated scenes", () => {
   const whole = join(root, "whole");
 
   test("runs from pilot to results, and draws no test scene before frozen.json stands", {
+  test("nothing of a final seed is trained before choose and pilot, nothing is tested before freeze", () => {
+    const jobs = new Map(listGenerated(registeredProtocol).map((job) => [job.id, job]));
+    const behind = (id: string): string[] => jobs.get(id)!.needs.flatMap((needed) => [needed, ...behind(needed)]);
+    const final = [...jobs.keys()].filter((id) => id.startsWith("seed-"));
+    expect(final.filter((id) => id.includes("/pretrain-")).length).toBeGreaterThan(0);
+    for (const id of final) {
+      expect([id, ...behind(id)]).toEqual(expect.arrayContaining(["choose", "pilot"]));
+      if (id.includes("/test/")) expect([id, ...jobs.get(id)!.needs]).toContain("freeze");
+    }
+    for (const id of behind("choose")) expect(id).toMatch(/^pilot-/);
+  });
+
     timeout: 600_000,
   }, async () => {
     guarded = whole;

@@ -98,6 +98,9 @@ export function describeGenerated(protocol: GeneratedProtocol, pilot: Experiment
   const registered = JSON.stringify(protocol) === JSON.stringify(registeredProtocol);
   const primary = primaryCell(protocol);
   return {
+/** Nothing of a final seed is trained before its settings are chosen and the pilot has said what can be seen. */
+const gateOf = ({ kind }: Repetition) => (kind === "seed" ? ["choose", "pilot"] : []);
+
     format: "aenet-experiment/1",
     title: "AENet on generated scenes",
     protocol: registered ? "docs/experiment.md" : "docs/experiment.md, with other settings",
@@ -243,7 +246,7 @@ class Plan {
     const steps = ((from === "ae" ? 2 : 1) * pretraining.train * pretraining.epochs) / batchSize;
     return {
       id: this.#pretrainingId(repetition, from, rho),
-      needs: basis === null ? [] : [this.#pretrainingId(repetition, basis, rho)],
+      needs: [...gateOf(repetition), ...(basis === null ? [] : [this.#pretrainingId(repetition, basis, rho)])],
       lane: repetition.index,
       files: ["weights.safetensors"],
       cost: steps * secondsAStep(arch) + (from === "ae" ? 0 : 0.001 * pretraining.train),
@@ -412,8 +415,7 @@ class Plan {
   #training(repetition: Repetition, method: MethodPlan, cell: GeneratedCell): Job {
     return {
       id: this.#trainingId(repetition, method, cell),
-      // Nothing of a final seed is trained before its settings are chosen and the pilot has said what can be seen.
-      needs: ["choose", ...(repetition.kind === "seed" ? ["pilot"] : []), ...this.#starts(repetition, method, cell)],
+      needs: [...new Set(["choose", ...gateOf(repetition), ...this.#starts(repetition, method, cell)])],
       lane: repetition.index,
       cost: this.#cost(method, cell),
       files: method.networks.map((_, i) => `network-${i}.safetensors`),
