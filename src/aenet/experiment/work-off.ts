@@ -14,7 +14,8 @@ export interface WorkOff {
   readonly again: boolean;
   /** What decides what is computed: kept in protocol.json, and the same whenever the folder is gone on with. */
   readonly protocol: object;
-  readonly experiment: Experiment;
+  /** What experiment.json begins with, from what is done by then. */
+  readonly describe: (folder: WorkFolder) => Promise<Experiment>;
   /** The jobs of reading number `reading`; refuses by an Error what cannot be begun. */
   readonly planOf: (folder: WorkFolder, reading: number) => readonly Job[];
 }
@@ -24,7 +25,7 @@ export interface WorkOff {
  * @throws Error where `out` holds an experiment of other settings, or --again comes too early; Interrupted by the signal.
  */
 export async function workOff(
-  { out, again, protocol, experiment, planOf }: WorkOff,
+  { out, again, protocol, describe, planOf }: WorkOff,
   settings: RunSettings,
   events: RunEvents,
 ): Promise<WorkResult & { readonly reading: number }> {
@@ -32,7 +33,7 @@ export async function workOff(
   let reading = await readingOf(out);
   const jobs = planOf(folder, reading); // what it refuses leaves no folder behind
   await keepProtocol(out, protocol);
-  if (!existsSync(join(out, "experiment.json"))) await writeExperiment(out, experiment);
+  if (!existsSync(join(out, "experiment.json"))) await writeExperiment(out, await describe(folder));
   if (again && childShard(process.env) === null) {
     if (jobs.some(({ id }) => !folder.isDone(id)))
       throw new Error(`--again: reading ${reading} of the test splits is not finished; go on without --again`);

@@ -109,6 +109,7 @@ const gateOf = ({ kind }: Repetition) => (kind === "seed" ? ["choose", "pilot"] 
       {
         name: "histogram",
         title: "logistic regression on colour histograms",
+  const told = protocol.pilotSeeds >= 2 ? pilot : null; // one difference has no spread
         role: "reference" as const,
         paper_row: null,
       },
@@ -126,7 +127,7 @@ const gateOf = ({ kind }: Repetition) => (kind === "seed" ? ["choose", "pilot"] 
     }),
     primary: comparisonsOf(primary),
     alpha: protocol.alpha,
-    pilot,
+    pilot: told,
   };
 }
 
@@ -139,6 +140,12 @@ function cellsOf(protocol: GeneratedProtocol): GeneratedCell[] {
   const primary = primaryCell(protocol);
   const all = [...protocol.sizes].reverse().flatMap(({ train }) => protocol.rhos.map((rho) => ({ rho, size: train })));
   return [primary, ...all.filter((cell) => cellName(cell) !== cellName(primary))];
+}
+
+/** {@link describeGenerated} with the pilot that the folder has, if it has one. */
+export async function describeFolder(protocol: GeneratedProtocol, folder: WorkFolder): Promise<Experiment> {
+  const pilot = folder.isDone("pilot") ? (await folder.read<{ pilot: PilotDifferences[] }>("pilot")).pilot : null;
+  return describeGenerated(protocol, pilot);
 }
 
 function comparisonsOf(cell: GeneratedCell) {
@@ -399,8 +406,7 @@ class Plan {
             );
           pilot.push({ ...comparison, differences });
         }
-        const told = piloting.length >= 2 ? pilot : null; // one difference has no spread
-        await writeExperiment(this.#context.folder.path, describeGenerated(this.#protocol, told));
+        await writeExperiment(this.#context.folder.path, describeGenerated(this.#protocol, pilot));
         return { pilot };
       },
     };

@@ -2,7 +2,7 @@
 import { lazyDevice, type RunEvents, type RunSettings } from "../run.ts";
 import { workOff } from "../work-off.ts";
 import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
-import { describeGenerated, generatedPlan } from "./plan.ts";
+import { describeFolder, generatedPlan } from "./plan.ts";
 import type { GeneratedProtocol } from "./protocol.ts";
 
 export interface GeneratedOptions {
@@ -28,10 +28,10 @@ export async function runGenerated(
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
   const { device, close } = lazyDevice(settings.adapter);
-  const experiment = describeGenerated(protocol, null);
+  const describe = (folder: WorkFolder) => describeFolder(protocol, folder);
   const planOf = (folder: WorkFolder, reading: number) => generatedPlan(protocol, { folder, device, reading });
   try {
-    return await workOff({ out, again, protocol, experiment, planOf }, settings, events);
+    return await workOff({ out, again, protocol, describe, planOf }, settings, events);
   } finally {
     await close();
   }

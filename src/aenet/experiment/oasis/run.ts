@@ -30,10 +30,10 @@ export async function runOasis(
 ): Promise<WorkResult & { readonly reading: number }> {
   const photos = await readOasis(data);
   const { device, close } = lazyDevice(settings.adapter);
-  const experiment = describeOasis(protocol);
+  const describe = () => Promise.resolve(describeOasis(protocol));
   const planOf = (folder: WorkFolder, reading: number) => oasisPlan(protocol, { folder, photos, device, reading });
   try {
-    return await workOff({ out, again, protocol, experiment, planOf }, settings, events);
+    return await workOff({ out, again, protocol, describe, planOf }, settings, events);
   } finally {
     await close();
   }

@@ -30,5 +30,6 @@ export async function runPaper(
   const { artphoto: _, ...kept } = protocol; // looked at for the second table alone, and may be named then
   const planOf = (folder: WorkFolder, reading: number) =>
     paperPlan(protocol, stage, { folder, adapter: settings.adapter, workers, reading });
-  return workOff({ out, again, protocol: kept, experiment: describePaper(protocol), planOf }, settings, events);
+  const describe = () => Promise.resolve(describePaper(protocol));
+  return workOff({ out, again, protocol: kept, describe, planOf }, settings, events);
 }
