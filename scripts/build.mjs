@@ -12,6 +12,17 @@ const entries = {
   "node/index": "src/node/index.ts",
 };
 
+/** As src/aenet/environment.ts has it for sources that are not built; null outside a checkout. */
+function commit() {
+  if (!existsSync(".git")) return null;
+  const git = (...args) => execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  try {
+    return git("rev-parse", "HEAD") + (git("status", "--porcelain", "--", "src", "package-lock.json") ? "-dirty" : "");
+  } catch {
+    return null;
+  }
+}
+
 rmSync("dist", { recursive: true, force: true });
 await build({
   entryPoints: Object.fromEntries(Object.entries(entries).filter(([, source]) => existsSync(source))),
@@ -23,6 +34,7 @@ await build({
   target: "node20",
   packages: "external",
   sourcemap: true,
+  define: { BUILD_COMMIT: JSON.stringify(commit()) },
   logLevel: "warning",
 });
 if (existsSync("dist/aenet.js")) chmodSync("dist/aenet.js", 0o755);

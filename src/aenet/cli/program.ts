@@ -1,6 +1,6 @@
 /** The command line as a function of its arguments. */
-import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { packageVersion } from "../environment.ts";
 import { addCommand, type CommandSpec } from "./command.ts";
 import { benchStepCommand } from "./commands/bench-step.ts";
 import { checkCommand } from "./commands/data-check.ts";
@@ -63,7 +63,7 @@ export async function runProgram(
   };
   const program = new Command("aenet")
     .description("AENet on WebGPU: aesthetics and emotion in photographs")
-    .version(version(), "--version")
+    .version(packageVersion(), "--version")
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
     .showHelpAfterError("(--help tells more)");
@@ -82,15 +82,4 @@ export async function runProgram(
     terminal.err(`${describeError(error, Boolean(terminal.environment.AENET_DEBUG))}\n`);
     return codeOfError(error);
   }
-}
-
-/** The package's version: its package.json lies above the sources and above the bundle, at different heights. */
-function version(): string {
-  for (const above of ["..", "../..", "../../..", "../../../.."]) {
-    const file = new URL(`${above}/package.json`, import.meta.url);
-    if (!existsSync(file)) continue;
-    const { name, version } = JSON.parse(readFileSync(file, "utf8")) as { name?: string; version?: string };
-    if (name === "aenet-webgpu") return version ?? "unknown";
-  }
-  return "unknown";
 }

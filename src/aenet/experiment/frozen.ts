@@ -4,9 +4,11 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceSharedFile } from "../durable-file.ts";
+import { distinctEnvironments, type Environment } from "../environment.ts";
+import { type ResultKey, readRunResult, resultFile } from "./results.ts";
 
 /** One method's networks, ready to be tested. */
 export interface FrozenRun {
@@ -30,14 +32,25 @@ export interface FrozenNetwork {
 
 export interface Frozen {
   readonly format: "aenet-frozen/1";
+  /**
+   * With what its networks were trained: one environment, unless machines or versions were mixed. Absent where it was not
+   * recorded yet; it has no part in protocol.json, which has to be the same whenever the folder is gone on with.
+   */
+  readonly trained_with?: readonly Environment[];
   readonly runs: readonly FrozenRun[];
 }
 
 const frozenName = "frozen.json";
 const readingsName = "readings.jsonl";
 
-export async function writeFrozen(folder: string, runs: readonly FrozenRun[]): Promise<void> {
-  const frozen: Frozen = { format: "aenet-frozen/1", runs };
+/** @param environments Of all trainings; one that was done before they were recorded has none. */
+export async function writeFrozen(
+  folder: string,
+  runs: readonly FrozenRun[],
+  environments: readonly (Environment | undefined)[],
+): Promise<void> {
+  const known = environments.filter((environment) => environment !== undefined);
+  const frozen: Frozen = { format: "aenet-frozen/1", trained_with: distinctEnvironments(known), runs };
   await replaceSharedFile(join(folder, frozenName), `${JSON.stringify(frozen, null, 1)}\n`);
 }
 
@@ -72,27 +85,45 @@ export async function allowReading(folder: string): Promise<number> {
   return reading;
 }
 
+/** The ID of the job that does reading number `reading` of `job`. */
+export function readingId(job: string, reading: number): string {
+  return `${job}/reading-${reading}`;
+}
+
+/** IDs of the jobs whose reading is done, whether or not they came as far as their done.json. */
+export async function finishedReadings(folder: string): Promise<Set<string>> {
+  const read = (await records(folder)).filter(({ event }) => event === "read");
+  return new Set(read.map(({ job, reading }) => readingId(job, reading)));
+}
+
 /**
- * Reads the test split in `body`, and writes that down before and after. A reading that was cut off is done again as the
- * same one.
+ * Reads the test split in `body`, which writes the results of `keys`, and writes that down before and after. A reading that
+ * was cut off is done again as the same one; of one that was cut off behind its last record the results stand.
  *
- * @throws Error where this reading of `job` has been done before: its result was removed, and --again is needed.
+ * @throws Error where this reading of `job` has been done before and a result of it was removed: --again is needed.
  */
-export async function recordReading<T>(
+export async function recordReading(
   folder: string,
   job: string,
   reading: number,
-  body: () => Promise<T>,
-): Promise<T> {
-  const before = await records(folder);
-  if (before.some((record) => record.event === "read" && record.job === job && record.reading === reading))
+  keys: readonly ResultKey[],
+  body: () => Promise<void>,
+): Promise<{ readonly reading: number }> {
+  if ((await finishedReadings(folder)).has(readingId(job, reading))) {
+    const found = await Promise.all(keys.map((key) => readingOfResult(resultFile(folder, key))));
+    if (found.every((number) => number === reading)) return { reading };
     throw new Error(
       `${job}: the test split was read before (reading ${reading}), but what came of it is gone; --again reads it once more`,
     );
+  }
   await append(folder, { event: "begun", job, reading });
-  const result = await body();
+  await body();
   await append(folder, { event: "read", job, reading });
-  return result;
+  return { reading };
+}
+
+async function readingOfResult(file: string): Promise<number | null> {
+  return existsSync(file) ? (await readRunResult(file)).readings : null;
 }
 
 interface ReadingRecord {
@@ -103,13 +134,25 @@ interface ReadingRecord {
 
 async function records(folder: string): Promise<ReadingRecord[]> {
   const text = await readFile(join(folder, readingsName), "utf8").catch(() => "");
-  return text
-    .split("\n")
-    .filter((line) => line.endsWith("}")) // a line that was cut off says nothing
-    .map((line) => JSON.parse(line) as ReadingRecord);
+  return text.split("\n").flatMap((line) => {
+    try {
+      return [JSON.parse(line) as ReadingRecord];
+    } catch {
+      return []; // a line that was cut off says nothing, and the one behind the last end of line is none
+    }
+  });
 }
 
 async function append(folder: string, record: ReadingRecord): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await appendFile(join(folder, readingsName), `${JSON.stringify(record)}\n`);
+  const file = await open(join(folder, readingsName), "a+");
+  try {
+    const { size } = await file.stat();
+    const last = size === 0 ? "\n" : (await file.read(Buffer.alloc(1), 0, 1, size - 1)).buffer.toString();
+    // What was cut off must not run into this record.
+    await file.appendFile(`${last === "\n" ? "" : "\n"}${JSON.stringify(record)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }

@@ -170,10 +170,17 @@ export function cellName(cell: Cell): string {
   return typeof cell === "string" ? cell : `rho${cell.rho}-n${cell.size}`;
 }
 
-/** The name of a run's file, without `.json`: the same for a run that is done again. */
-export function resultName(run: Pick<RunResult, "method" | "cell" | "seed" | "fold" | "tasks">): string {
+/** What tells a run's file from those of other runs: the same for a run that is done again. */
+export type ResultKey = Pick<RunResult, "method" | "cell" | "seed" | "fold" | "tasks">;
+
+/** The name of a run's file, without `.json`. */
+export function resultName(run: ResultKey): string {
   const parts = [cellName(run.cell), run.method, `seed${run.seed}`, run.fold === null ? [] : `fold${run.fold}`];
   return [...parts.flat(), run.tasks.join("-")].map((part) => part.replace(/[^\w.-]/g, "_")).join("_");
+}
+
+export function resultFile(folder: string, run: ResultKey): string {
+  return join(folder, "results", `${resultName(run)}.json`);
 }
 
 /**
@@ -206,7 +213,7 @@ export function roundResult(result: RunResult): RunResult {
 
 /** Writes `folder/results/NAME.json`. @returns its path. @throws Error naming the field that breaks a rule. */
 export async function writeRunResult(folder: string, result: RunResult): Promise<string> {
-  const file = join(folder, "results", `${resultName(result)}.json`);
+  const file = resultFile(folder, result);
   checkRunResult(result, file);
   await replaceSharedFile(file, `${JSON.stringify(roundResult(result))}\n`);
   return file;

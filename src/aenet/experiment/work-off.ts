@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceSharedFile } from "../durable-file.ts";
-import { allowReading, readingOf } from "./frozen.ts";
+import { allowReading, finishedReadings, readingOf } from "./frozen.ts";
 import { type Experiment, writeExperiment } from "./results.ts";
 import { childShard, type RunEvents, type RunSettings, runJobs } from "./run.ts";
 import { type Job, WorkFolder, type WorkResult } from "./worklist.ts";
@@ -35,7 +35,8 @@ export async function workOff(
   await keepProtocol(out, protocol);
   if (!existsSync(join(out, "experiment.json"))) await writeExperiment(out, await describe(folder));
   if (again && childShard(process.env) === null) {
-    if (jobs.some(({ id }) => !folder.isDone(id)))
+    const read = await finishedReadings(out); // one whose result was removed can only be done once more
+    if (jobs.some(({ id }) => !folder.isDone(id) && !read.has(id)))
       throw new Error(`--again: reading ${reading} of the test splits is not finished; go on without --again`);
     reading = await allowReading(out);
   }

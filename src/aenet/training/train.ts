@@ -7,6 +7,7 @@ import { type LearningRates, type LossScaleState, stepsInFlight, type TensorData
 import { type AdapterChoice, openDevice, type TuneOptions } from "../../node/index.ts";
 import { formatManifest, type Sample } from "../data/manifest.ts";
 import type { TrainBatch } from "../data/train-loader.ts";
+import { environmentOf } from "../environment.ts";
 import { evaluateSplit } from "../evaluate.ts";
 import { Inference, type InferenceOptions } from "../inference.ts";
 import type { TrainConfig } from "./config.ts";
@@ -81,7 +82,7 @@ export async function train(
       await settleKernels(device, setup);
       const folder = await RunFolder.create(out.path, { overwrite: out.overwrite });
       try {
-        await folder.writeEnvironment(environment(device));
+        await folder.writeEnvironment({ ...environmentOf(device), folder: process.cwd() });
         for (const split of ["train", "val", "test"] as const) {
           await folder.writeSplit(split, formatManifest(samplesOf(setup, split)));
         }
@@ -445,15 +446,6 @@ async function settleKernels(device: Device, setup: RunSetup): Promise<void> {
     TrainingStep.plan(device, setup.network, setup.step);
     if (validates(setup)) Inference.plan(device, setup.network, validationOptions(setup));
   });
-}
-
-function environment(device: Device) {
-  return {
-    node: process.version,
-    platform: `${process.platform} ${process.arch}`,
-    adapter: device.platform.description,
-    folder: process.cwd(),
-  };
 }
 
 /** The folder that the run was started in, which its paths are relative to. */

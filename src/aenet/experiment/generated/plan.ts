@@ -8,6 +8,7 @@ import { configSha256 } from "../../config.ts";
 import { EIGHT_EMOTIONS } from "../../data/classes.ts";
 import type { ImageSource } from "../../data/image-source.ts";
 import type { Sample } from "../../data/manifest.ts";
+import { type Environment, environmentOf } from "../../environment.ts";
 import type { InitFlag } from "../../initialize.ts";
 import { largestIndex } from "../../metrics.ts";
 import { createNetwork } from "../../model.ts";
@@ -17,6 +18,7 @@ import {
   type FrozenRun,
   readFrozen,
   readFrozenCheckpoint,
+  readingId,
   recordReading,
   writeFrozen,
 } from "../frozen.ts";
@@ -74,6 +76,15 @@ interface TrainedMethod {
   readonly settings: FrozenRun["settings"];
   /** On the validation scenes. */
   readonly val: Accuracies;
+  /** Absent in what was trained before it was recorded. */
+  readonly environment?: Environment;
+}
+
+/** What a pre-training leaves in done.json, of what others read. */
+interface Pretrained {
+  readonly sha256: string;
+  readonly halvings: number;
+  readonly environment?: Environment;
 }
 
 interface Accuracies {
@@ -87,6 +98,9 @@ interface Choice {
   readonly score: number;
 }
 
+/** Nothing of a final seed is trained before its settings are chosen and the pilot has said what can be seen. */
+const gateOf = ({ kind }: Repetition) => (kind === "seed" ? ["choose", "pilot"] : []);
+
 const nameOf = ({ kind, index }: Repetition) => `${kind}-${index}`;
 
 export function generatedPlan(protocol: GeneratedProtocol, context: PlanContext): Job[] {
@@ -95,12 +109,10 @@ export function generatedPlan(protocol: GeneratedProtocol, context: PlanContext)
 
 /** What the reports need to know of the experiment. */
 export function describeGenerated(protocol: GeneratedProtocol, pilot: Experiment["pilot"]): Experiment {
+  const told = protocol.pilotSeeds >= 2 ? pilot : null; // one difference has no spread
   const registered = JSON.stringify(protocol) === JSON.stringify(registeredProtocol);
   const primary = primaryCell(protocol);
   return {
-/** Nothing of a final seed is trained before its settings are chosen and the pilot has said what can be seen. */
-const gateOf = ({ kind }: Repetition) => (kind === "seed" ? ["choose", "pilot"] : []);
-
     format: "aenet-experiment/1",
     title: "AENet on generated scenes",
     protocol: registered ? "docs/experiment.md" : "docs/experiment.md, with other settings",
@@ -109,7 +121,6 @@ const gateOf = ({ kind }: Repetition) => (kind === "seed" ? ["choose", "pilot"] 
       {
         name: "histogram",
         title: "logistic regression on colour histograms",
-  const told = protocol.pilotSeeds >= 2 ? pilot : null; // one difference has no spread
         role: "reference" as const,
         paper_row: null,
       },
@@ -131,6 +142,12 @@ const gateOf = ({ kind }: Repetition) => (kind === "seed" ? ["choose", "pilot"] 
   };
 }
 
+/** {@link describeGenerated} with the pilot that the folder has, if it has one. */
+export async function describeFolder(protocol: GeneratedProtocol, folder: WorkFolder): Promise<Experiment> {
+  const pilot = folder.isDone("pilot") ? (await folder.read<{ pilot: PilotDifferences[] }>("pilot")).pilot : null;
+  return describeGenerated(protocol, pilot);
+}
+
 function primaryCell({ sizes, primaryRho }: GeneratedProtocol): GeneratedCell {
   return { rho: primaryRho, size: sizes.at(-1)!.train };
 }
@@ -140,12 +157,6 @@ function cellsOf(protocol: GeneratedProtocol): GeneratedCell[] {
   const primary = primaryCell(protocol);
   const all = [...protocol.sizes].reverse().flatMap(({ train }) => protocol.rhos.map((rho) => ({ rho, size: train })));
   return [primary, ...all.filter((cell) => cellName(cell) !== cellName(primary))];
-}
-
-/** {@link describeGenerated} with the pilot that the folder has, if it has one. */
-export async function describeFolder(protocol: GeneratedProtocol, folder: WorkFolder): Promise<Experiment> {
-  const pilot = folder.isDone("pilot") ? (await folder.read<{ pilot: PilotDifferences[] }>("pilot")).pilot : null;
-  return describeGenerated(protocol, pilot);
 }
 
 function comparisonsOf(cell: GeneratedCell) {
@@ -236,11 +247,16 @@ class Plan {
     return `${nameOf(repetition)}/pretrain-${from}${labelled ? `-rho${rho}` : ""}`;
   }
 
-  /** The pre-trainings that a method needs, in order. */
   #pretraining(repetition: Repetition, method: MethodPlan, rho: number): Job[] {
-    const direct = method.networks.flatMap(({ start }) => Object.values(start));
-    const all = new Set(direct.flatMap((from) => [basisOf(from) ?? from, from]));
-    return [...all].map((from) => this.#pretrain(repetition, from, rho));
+    return pretrainingsOf(method).map((from) => this.#pretrain(repetition, from, rho));
+  }
+
+  /** What the pre-trainings of a method left. */
+  #pretrained(repetition: Repetition, method: MethodPlan, rho: number): Promise<Pretrained[]> {
+    const { folder } = this.#context;
+    return Promise.all(
+      pretrainingsOf(method).map((from) => folder.read<Pretrained>(this.#pretrainingId(repetition, from, rho))),
+    );
   }
 
   #pretrain(repetition: Repetition, from: Pretraining, rho: number): Job {
@@ -274,10 +290,11 @@ class Plan {
           },
           start,
         };
-        const trained = await trainUntilFinite(await this.#context.device(), job, signal);
+        const device = await this.#context.device();
+        const trained = await trainUntilFinite(device, job, signal);
         const { weights, steps, epochs, halvings } = trained;
         const sha256 = await this.#save(join(folder, "weights.safetensors"), architecture, weights, steps);
-        return { sha256, steps, epochs, halvings };
+        return { sha256, steps, epochs, halvings, environment: environmentOf(device) };
       },
     };
   }
@@ -438,9 +455,12 @@ class Plan {
       cost: 1,
       run: async () => {
         const frozen: FrozenRun[] = [];
+        const environments: (Environment | undefined)[] = [];
         for (const { repetition, method, cell } of runs) {
           const id = this.#trainingId(repetition, method, cell);
-          const { networks, settings } = await this.#context.folder.read<TrainedMethod>(id);
+          const { networks, settings, environment } = await this.#context.folder.read<TrainedMethod>(id);
+          const pretrained = await this.#pretrained(repetition, method, cell.rho);
+          environments.push(environment, ...pretrained.map((done) => done.environment));
           frozen.push({
             method: method.name,
             cell: cellName(cell),
@@ -456,7 +476,7 @@ class Plan {
             })),
           });
         }
-        await writeFrozen(this.#context.folder.path, frozen);
+        await writeFrozen(this.#context.folder.path, frozen, environments);
         return { runs: frozen.length };
       },
     };
@@ -466,7 +486,7 @@ class Plan {
     const { folder, reading } = this.#context;
     const name = `${nameOf(repetition)}/test/${cellName(cell)}/${method.name}`;
     return {
-      id: `${name}/reading-${reading}`,
+      id: readingId(name, reading),
       needs: ["freeze", this.#trainingId(repetition, method, cell)],
       lane: repetition.index,
       cost: 2 * method.networks.length,
@@ -478,24 +498,30 @@ class Plan {
         if (!frozen)
           throw new Error(`frozen.json: has no ${method.name} of ${cellName(cell)}, seed ${repetition.index}`);
         const trained = await folder.read<TrainedMethod>(this.#trainingId(repetition, method, cell));
-        return recordReading(folder.path, name, reading, async () => {
+        const pretrained = await this.#pretrained(repetition, method, cell.rho);
+        const tasks = tasksOfMethod(method);
+        const key = { method: method.name, cell, seed: repetition.index, fold: null, tasks };
+        return recordReading(folder.path, name, reading, [key], async () => {
           const data = this.#images(repetition, cell);
           const { rows, results } = await this.#answers(frozen.networks, data, "test");
           const traces = trained.networks.map(({ epochs }) => epochs);
           const fusion = traces.length === 1 ? fusionHistoryOf(traces[0]!) : null;
           await this.#write(repetition, cell, {
             method: method.name,
-            tasks: tasksOfMethod(method),
+            tasks,
             networks: frozen.networks.map(({ checkpoint: _, ...network }) => network),
             pretraining: describePretraining(method),
-            settings: { ...frozen.settings, halvings: Math.max(...trained.networks.map(({ halvings }) => halvings)) },
+            settings: {
+              ...frozen.settings,
+              halvings: mostHalvings(trained.networks),
+              pretraining_halvings: mostHalvings(pretrained),
+            },
             predictions: predictionsOf(data.samples, rows, averageAnswers(results), EIGHT_EMOTIONS, {
               imageOf: (row) => row,
             }),
             history: traces.length === 1 ? historyOfTraces(traces[0]!, Number(frozen.settings.lambda)) : null,
             fusion,
           });
-          return { reading };
         });
       },
     };
@@ -505,13 +531,15 @@ class Plan {
   #references(repetition: Repetition, cell: GeneratedCell): Job {
     const { folder, reading } = this.#context;
     const name = `${nameOf(repetition)}/test/${cellName(cell)}/references`;
+    const tasks: Task[] = ["aes", "emo"];
+    const keys = ["histogram", "oracle"].map((method) => ({ method, cell, seed: repetition.index, fold: null, tasks }));
     return {
-      id: `${name}/reading-${reading}`,
+      id: readingId(name, reading),
       needs: ["freeze"],
       lane: repetition.index,
       cost: cell.size / 400,
       run: () =>
-        recordReading(folder.path, name, reading, async () => {
+        recordReading(folder.path, name, reading, keys, async () => {
           const set = this.#targets(repetition);
           const { samples, source } = this.#images(repetition, cell);
           const features = await histogramFeatures(samples, source);
@@ -523,7 +551,7 @@ class Plan {
           for (const [method, answered] of Object.entries(answers))
             await this.#write(repetition, cell, {
               method,
-              tasks: ["aes", "emo"],
+              tasks,
               networks: [],
               pretraining: "",
               settings: {},
@@ -531,7 +559,6 @@ class Plan {
               history: null,
               fusion: null,
             });
-          return { reading };
         }),
     };
   }
@@ -628,7 +655,7 @@ class Plan {
       data.samples.filter(({ split }) => split === "val"),
       averageAnswers(results),
     );
-    return { networks, settings, val };
+    return { networks, settings, val, environment: environmentOf(device) };
   }
 
   #starts(repetition: Repetition, { networks }: MethodPlan, { rho }: GeneratedCell): string[] {
@@ -638,7 +665,7 @@ class Plan {
 
   async #startFrom(flag: InitFlag, id: string, from: Pretraining): Promise<StartWeights> {
     const { folder } = this.#context;
-    const { sha256 } = await folder.read<{ sha256: string }>(id);
+    const { sha256 } = await folder.read<Pretrained>(id);
     const file = join("jobs", id, "weights.safetensors");
     const frozen = { arch: "", parameters: 0, config_sha256: "", checkpoint: file, checkpoint_sha256: sha256 };
     const { tensors } = parseSafetensors(await readFrozenCheckpoint(folder.path, frozen));
@@ -690,6 +717,12 @@ class Plan {
   }
 }
 
+/** The pre-trainings that a method needs, in order. */
+function pretrainingsOf({ networks }: MethodPlan): Pretraining[] {
+  const direct = networks.flatMap(({ start }) => Object.values(start));
+  return [...new Set(direct.flatMap((from) => [basisOf(from) ?? from, from]))];
+}
+
 /** Two sets of images behind each other. */
 function concatenate(first: Images, second: Images): Images {
   const samples: Sample[] = [...first.samples, ...second.samples];
@@ -714,6 +747,11 @@ function accuraciesOf(samples: readonly Sample[], answers: ReturnType<typeof ave
       answers.map(({ emo }, i) => (emo === null ? null : EIGHT_EMOTIONS[largestIndex(emo)] === samples[i]!.emotion)),
     ),
   };
+}
+
+/** How often the one was begun anew at half the rates that was so most often; 0 for none. */
+function mostHalvings(trainings: readonly { readonly halvings: number }[]): number {
+  return Math.max(0, ...trainings.map(({ halvings }) => halvings));
 }
 
 /** By what settings are chosen: the mean of both tasks' accuracies. */

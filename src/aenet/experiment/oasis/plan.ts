@@ -5,9 +5,10 @@ import { type Architecture, createArchitecture } from "../../architecture.ts";
 import { configSha256 } from "../../config.ts";
 import { FileImages } from "../../data/image-source.ts";
 import type { OasisPhoto } from "../../data/import-oasis.ts";
+import { type Environment, environmentOf } from "../../environment.ts";
 import { createNetwork } from "../../model.ts";
 import { averageAnswers, fusionHistoryOf, historyOfTraces, predictionsOf } from "../answers.ts";
-import { type FrozenNetwork, type FrozenRun, readFrozen, recordReading, writeFrozen } from "../frozen.ts";
+import { type FrozenNetwork, type FrozenRun, readFrozen, readingId, recordReading, writeFrozen } from "../frozen.ts";
 import { type MethodPlan, methods, tasksOfMethod } from "../methods.ts";
 import { answersOf, nearestWidth, saveNetwork } from "../networks.ts";
 import { type Experiment, writeRunResult } from "../results.ts";
@@ -51,8 +52,13 @@ const classes = ["pleasant-aroused", "pleasant-calm", "unpleasant-aroused", "unp
 const compared = methods.filter(({ role }) => role === "paper");
 
 interface Trained {
-  readonly networks: readonly (Omit<FrozenNetwork, "checkpoint"> & { readonly epochs: readonly EpochTrace[] })[];
+  readonly networks: readonly (Omit<FrozenNetwork, "checkpoint"> & {
+    /** How often it diverged and was begun anew at half the rates. */
+    readonly halvings: number;
+    readonly epochs: readonly EpochTrace[];
+  })[];
   readonly settings: FrozenRun["settings"];
+  readonly environment: Environment;
 }
 
 export function describeOasis({ folds }: OasisProtocol): Experiment {
@@ -109,7 +115,10 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
           { architecture, data, rates, budget, freeze, augment: true, seeds, start: [] },
           signal,
         );
-        const config = configSha256({ ...settings, architecture, seeds, fold } as unknown as Record<string, unknown>);
+        const config = configSha256({ ...settings, architecture, freeze, seeds, fold } as unknown as Record<
+          string,
+          unknown
+        >);
         networks.push({
           arch,
           parameters: createNetwork(architecture).parameters.count,
@@ -119,10 +128,11 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
             imageSize,
             config,
           }),
+          halvings: trained.halvings,
           epochs: trained.epochs,
         });
       }
-      return { networks, settings };
+      return { networks, settings, environment: environmentOf(device) };
     },
   });
 
@@ -133,21 +143,23 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
     cost: 0.1,
     async run() {
       const frozen: FrozenRun[] = [];
+      const environments: Environment[] = [];
       for (const { fold, method } of runs) {
-        const { networks, settings } = await folder.read<Trained>(trainingId(fold, method));
+        const { networks, settings, environment } = await folder.read<Trained>(trainingId(fold, method));
+        environments.push(environment);
         frozen.push({
           method: method.name,
           cell: "oasis",
           seed: 0,
           fold,
           settings,
-          networks: networks.map(({ epochs: _, ...network }, i) => ({
+          networks: networks.map(({ epochs: _, halvings: __, ...network }, i) => ({
             ...network,
             checkpoint: `jobs/${trainingId(fold, method)}/network-${i}.safetensors`,
           })),
         });
       }
-      await writeFrozen(folder.path, frozen);
+      await writeFrozen(folder.path, frozen, environments);
       return { runs: frozen.length };
     },
   };
@@ -155,7 +167,7 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
   const test = ({ fold, method }: (typeof runs)[number]): Job => {
     const name = `fold-${fold}/test/${method.name}`;
     return {
-      id: `${name}/reading-${reading}`,
+      id: readingId(name, reading),
       needs: ["freeze", trainingId(fold, method)],
       lane: fold,
       cost: 1,
@@ -165,23 +177,20 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
         );
         if (!frozen) throw new Error(`frozen.json: has no ${method.name} of fold ${fold}`);
         const trained = await folder.read<Trained>(trainingId(fold, method));
-        return recordReading(folder.path, name, reading, async () => {
+        const key = { method: method.name, cell: "oasis", seed: 0, fold, tasks: tasksOfMethod(method) };
+        return recordReading(folder.path, name, reading, [key], async () => {
           const data = imagesOf(fold);
           const device = await context.device();
           const answered = await answersOf(device, folder.path, frozen.networks, architectureOf, data, "test");
           const traces = trained.networks.length === 1 ? trained.networks[0]!.epochs : null;
           await writeRunResult(folder.path, {
             format: "aenet-run-result/1",
-            method: method.name,
-            cell: "oasis",
-            seed: 0,
-            fold,
-            tasks: tasksOfMethod(method),
+            ...key,
             networks: frozen.networks.map(({ checkpoint: _, ...network }) => network),
             pretraining: "",
             paper_protocol: false,
             readings: reading,
-            settings: frozen.settings,
+            settings: { ...frozen.settings, halvings: Math.max(...trained.networks.map(({ halvings }) => halvings)) },
             classes,
             predictions: predictionsOf(data.samples, answered.rows, averageAnswers(answered.results), classes, {
               imageOf: (row) => data.samples[row]!.path,
@@ -190,7 +199,6 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
             history: traces && historyOfTraces(traces, rates.lambda),
             fusion: traces && fusionHistoryOf(traces),
           });
-          return { reading };
         });
       },
     };

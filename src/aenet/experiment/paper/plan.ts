@@ -2,12 +2,13 @@
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { AdapterChoice } from "../../../node/index.ts";
 import { Random } from "../../../random.ts";
 import { createArchitecture, tasksOf } from "../../architecture.ts";
 import { configSha256 } from "../../config.ts";
 import { EIGHT_EMOTIONS } from "../../data/classes.ts";
+import type { Environment } from "../../environment.ts";
 import { type EvaluatedImage, evaluate } from "../../evaluate.ts";
 import type { InitFlag } from "../../initialize.ts";
 import { largestIndex } from "../../metrics.ts";
@@ -15,10 +16,10 @@ import { createNetwork } from "../../model.ts";
 import { defaultTrainConfig, type TrainConfig } from "../../training/config.ts";
 import { resumeTraining, type TrainEvents, train } from "../../training/train.ts";
 import { averageAnswers, fusionHistoryOf, predictionsOf } from "../answers.ts";
-import { type FrozenRun, readFrozen, readFrozenCheckpoint, recordReading, writeFrozen } from "../frozen.ts";
+import { type FrozenRun, readFrozen, readFrozenCheckpoint, readingId, recordReading, writeFrozen } from "../frozen.ts";
 import { historyOf, parseMetrics } from "../history.ts";
 import { type MethodPlan, methodNamed, type NetworkPlan, type Pretraining, tasksOfMethod } from "../methods.ts";
-import { type Experiment, writeRunResult } from "../results.ts";
+import { type Experiment, type ResultKey, writeRunResult } from "../results.ts";
 import { seedOf } from "../streams.ts";
 import { fusionOf, Interrupted, type Rates } from "../trainer.ts";
 import type { Job, JobPlace, WorkFolder } from "../worklist.ts";
@@ -425,8 +426,13 @@ class Plan {
       cost: 1,
       run: async () => {
         const frozen: FrozenRun[] = [];
+        const needed = new Set(this.#methods.flatMap((method) => this.#needsOf(method)));
+        const trained = await Promise.all(
+          [...needed].filter((id) => id.startsWith("pretrain/")).map((id) => folder.read<TrainedNetwork>(id)),
+        );
         for (const run of runs) {
           const { networks, settings } = await folder.read<TrainedMethod>(idOf(run));
+          trained.push(...networks);
           frozen.push({
             method: run.method.name,
             cell: "iae",
@@ -442,10 +448,17 @@ class Plan {
             })),
           });
         }
-        await writeFrozen(folder.path, frozen);
+        await writeFrozen(folder.path, frozen, await Promise.all(trained.map((done) => this.#environment(done))));
         return { runs: frozen.length };
       },
     };
+  }
+
+  /** What a training recorded of where it began; undefined where it was begun before all of that was recorded. */
+  async #environment({ metrics }: TrainedNetwork): Promise<Environment | undefined> {
+    const file = join(this.#context.folder.path, dirname(metrics), "env.json");
+    const { folder: _, ...environment } = JSON.parse(await readFile(file, "utf8")) as Environment & { folder: string };
+    return "commit" in environment ? environment : undefined;
   }
 
   #test(set: TestSet, method: MethodPlan, seed: number, lane: number): Job {
@@ -453,7 +466,7 @@ class Plan {
     const name = `seed-${seed}/test/${set}/${method.name}`;
     const data = { iae: "iae", ava: "ava-test", artphoto: "artphoto" }[set];
     return {
-      id: `${name}/reading-${reading}`,
+      id: readingId(name, reading),
       needs: ["freeze", `data/${data}`],
       lane,
       cost: 0.2 * costOfMethod(method),
@@ -463,19 +476,23 @@ class Plan {
         );
         if (!frozen) throw new Error(`frozen.json: has no ${method.name}, seed ${seed}`);
         const trained = await folder.read<TrainedMethod>(`seed-${seed}/train/${method.name}`);
-        return recordReading(folder.path, name, reading, () => this.#read(set, method, seed, frozen, trained, data));
+        const tasks = tasksOfMethod(method).filter((task) => (testSets[set].tasks as readonly string[]).includes(task));
+        const key = { method: method.name, cell: set, seed, fold: null, tasks };
+        return recordReading(folder.path, name, reading, [key], () =>
+          this.#read(set, key, method, frozen, trained, data),
+        );
       },
     };
   }
 
   async #read(
     set: TestSet,
+    key: ResultKey,
     method: MethodPlan,
-    seed: number,
     frozen: FrozenRun,
     trained: TrainedMethod,
     data: string,
-  ): Promise<{ reading: number; damaged: number }> {
+  ): Promise<void> {
     const { folder, adapter, workers, reading } = this.#context;
     const { batchSize, microBatch } = this.#protocol.train;
     const file = await this.#file(data);
@@ -512,16 +529,11 @@ class Plan {
     const samples = await samplesOf(file);
     const rowOf = new Map(samples.map(({ path }, row) => [path, row]));
     const rows = images[0]!.map(({ path }) => rowOf.get(path)!);
-    const tasks = tasksOfMethod(method).filter((task) => (answered as string[]).includes(task));
     const [only] = trained.networks;
     const metrics = trained.networks.length === 1 ? await readFile(join(folder.path, only!.metrics), "utf8") : null;
     await writeRunResult(folder.path, {
       format: "aenet-run-result/1",
-      method: method.name,
-      cell: set,
-      seed,
-      fold: null,
-      tasks,
+      ...key,
       networks: networks.map(({ checkpoint: _, ...network }) => network),
       pretraining: await this.#describePretraining(method),
       paper_protocol: this.#protocol.paperProtocol && usesFi(method),
@@ -532,7 +544,6 @@ class Plan {
       history: set === "iae" && metrics !== null ? historyOf(parseMetrics(metrics)) : null,
       fusion: set === "iae" && only?.fusion ? await readFusion(join(folder.path, only.fusion)) : null,
     });
-    return { reading, damaged };
   }
 
   /** What every row of the tables says of its pre-training. */
