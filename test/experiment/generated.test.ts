@@ -137,7 +137,9 @@ describe("the experiment on generated scenes", () => {
     const out = join(root, "two");
     const main = fileURLToPath(new URL("../../src/aenet/cli/main.ts", import.meta.url));
     const flags = "--seeds 2 --exploratory-seeds 1 --pilot-seeds 2 --trials 2 --rhos 0.5 --train-sizes 16 --epochs 1"
-      .concat(" --val-size 8 --test-size 12 --pretrain-size 16 --pretrain-epochs 1 --image-size 16 --batch-size 8")
+      .concat(
+        " --val-size 8 --test-size 12 --pretrain-size 16 --layout-epochs 2 --pretrain-epochs 1 --image-size 16 --batch-size 8",
+      )
       .concat(" --base-channels 4 --jobs 2 --json")
       .split(" ");
     const args = ["--import", "tsx", main, "experiment", "generated", "--out", out, ...flags];

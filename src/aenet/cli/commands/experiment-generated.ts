@@ -18,6 +18,7 @@ interface GeneratedFlags extends ExperimentFlags {
   valSize: number;
   testSize: number;
   pretrainSize: number;
+  layoutEpochs: number;
   pretrainEpochs: number;
   imageSize: number;
   batchSize: number;
@@ -70,7 +71,11 @@ export function generatedCommand(
       valSize: count(registered.val, "validation scenes"),
       testSize: count(registered.test, "test scenes"),
       pretrainSize: count(registered.pretraining.train, "scenes of each pre-training"),
-      pretrainEpochs: count(registered.pretraining.epochs, "over them"),
+      layoutEpochs: count(
+        registered.pretraining.layoutEpochs,
+        "over those of the layouts, for S and the wide networks",
+      ),
+      pretrainEpochs: count(registered.pretraining.epochs, "over the others"),
       imageSize: count(registered.imageSize, "side of what the networks see, in pixels", 8),
       batchSize: count(registered.batchSize, "samples a step", 2),
       depth: { kind: list(integer(1)), default: registered.depth, help: "blocks in layer1 to layer4", group },
@@ -115,7 +120,12 @@ function protocolOf(values: GeneratedFlags): GeneratedProtocol {
     sizes: trainSizes.map((train, i) => ({ train, epochs: epochs[i]! })),
     val: values.valSize,
     test: values.testSize,
-    pretraining: { ...registered.pretraining, train: values.pretrainSize, epochs: values.pretrainEpochs },
+    pretraining: {
+      ...registered.pretraining,
+      train: values.pretrainSize,
+      layoutEpochs: values.layoutEpochs,
+      epochs: values.pretrainEpochs,
+    },
     seeds: values.seeds,
     exploratorySeeds: values.exploratorySeeds,
     trials: values.trials,

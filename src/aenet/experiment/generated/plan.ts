@@ -266,7 +266,8 @@ class Plan {
       from
     ];
     const isLayout = basis === null;
-    const steps = ((from === "ae" ? 2 : 1) * pretraining.train * pretraining.epochs) / batchSize;
+    const epochs = isLayout ? pretraining.layoutEpochs : pretraining.epochs;
+    const steps = ((from === "ae" ? 2 : 1) * pretraining.train * epochs) / batchSize;
     return {
       id: this.#pretrainingId(repetition, from, rho),
       needs: [...gateOf(repetition), ...(basis === null ? [] : [this.#pretrainingId(repetition, basis, rho)])],
@@ -281,7 +282,7 @@ class Plan {
           architecture,
           data: this.#pretrainingImages(repetition, from, rho),
           rates: { lr: pretraining.lr, fusionLr: 0, lambda: 1 },
-          budget: { epochs: pretraining.epochs, batchSize },
+          budget: { epochs, batchSize },
           freeze: [],
           augment: !isLayout, // mirrored, a layout would be another one
           seeds: {
@@ -292,9 +293,9 @@ class Plan {
         };
         const device = await this.#context.device();
         const trained = await trainUntilFinite(device, job, signal);
-        const { weights, steps, epochs, halvings } = trained;
+        const { weights, steps, epochs: traces, halvings } = trained;
         const sha256 = await this.#save(join(folder, "weights.safetensors"), architecture, weights, steps);
-        return { sha256, steps, epochs, halvings, environment: environmentOf(device) };
+        return { sha256, steps, epochs: traces, halvings, environment: environmentOf(device) };
       },
     };
   }
