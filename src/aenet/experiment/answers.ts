@@ -28,7 +28,8 @@ export function averageAnswers(networks: readonly (readonly ImageResult[])[]): A
 }
 
 /**
- * A result's columns; probabilities to four decimals, which never change what is predicted.
+ * A result's columns; probabilities to four decimals, which never change what is predicted. Those that differ by less
+ * become ties, which may move AUC and rank correlation a little.
  * @param rows The samples answered, in the answers' order.
  * @param groupOf The group of a row, where images are not independent.
  */
