@@ -8,14 +8,26 @@ import {
   majority,
   perClassAccuracy,
 } from "../../src/aenet/experiment/statistics/confusion.ts";
-import { normalCdf, studentCdf, studentQuantile } from "../../src/aenet/experiment/statistics/distributions.ts";
+import {
+  chiSquareCdf,
+  chiSquareQuantile,
+  normalCdf,
+  studentCdf,
+  studentQuantile,
+} from "../../src/aenet/experiment/statistics/distributions.ts";
 import { holm, testFamily } from "../../src/aenet/experiment/statistics/family.ts";
 import { fitGaussian } from "../../src/aenet/experiment/statistics/gaussian.ts";
 import { expectedCounts, explainedVariance, histogram } from "../../src/aenet/experiment/statistics/histogram.ts";
 import { detectableEffect } from "../../src/aenet/experiment/statistics/power.ts";
 import { areaUnderCurve, averageRanks, pearson, spearman } from "../../src/aenet/experiment/statistics/ranks.ts";
 import { signFlipInterval, signFlipTest } from "../../src/aenet/experiment/statistics/sign-flip.ts";
-import { deviation, mean, meanInterval, quantile } from "../../src/aenet/experiment/statistics/summary.ts";
+import {
+  deviation,
+  deviationLimit,
+  mean,
+  meanInterval,
+  quantile,
+} from "../../src/aenet/experiment/statistics/summary.ts";
 import { Random } from "../../src/random.ts";
 
 // Values marked "SciPy" are those of scipy.stats 1.17 and numpy 2.4.
@@ -134,6 +146,25 @@ describe("distributions (SciPy)", () => {
   ])("Student's quantile of %f, %i degrees of freedom", (p, freedom, x) => {
     expect(studentQuantile(p, freedom)).toBeCloseTo(x, 9);
   });
+
+  it.each([
+    [0.1, 1, 0.24817036595415076],
+    [3, 2, 0.7768698398515702],
+    [30, 15, 0.9880785040618403],
+    [250, 200, 0.9906208683311739],
+  ])("chi-square: P(X ≤ %f), %i degrees of freedom", (x, freedom, p) => {
+    expect(chiSquareCdf(x, freedom)).toBeCloseTo(p, 12);
+  });
+
+  it.each([
+    [0.05, 1, 0.003932140000019522],
+    [0.05, 2, 0.10258658877510106],
+    [0.05, 15, 7.2609439276700325],
+    [0.975, 10, 20.483177350807388],
+    [0.5, 200, 199.33372983863097],
+  ])("chi-square's quantile of %f, %i degrees of freedom", (p, freedom, x) => {
+    expect(chiSquareQuantile(p, freedom) / x).toBeCloseTo(1, 10);
+  });
 });
 
 describe("summaries (SciPy)", () => {
@@ -145,6 +176,12 @@ describe("summaries (SciPy)", () => {
     expect(low).toBeCloseTo(0.000601115708792125, 12);
     expect(high).toBeCloseTo(0.024398884291207876, 12);
     expect(deviation([1])).toBeNull();
+  });
+
+  it("the deviation's upper limit: 4.42 times that of three values", () => {
+    expect(deviationLimit([1, 2, 3])).toBeCloseTo(Math.sqrt(2 / 0.10258658877510106), 10);
+    expect(deviationLimit(differences)! / deviation(differences)!).toBeCloseTo(Math.sqrt(7 / 2.167349909298057), 10);
+    expect(deviationLimit([1])).toBeNull();
   });
 
   it("quantiles", () => {

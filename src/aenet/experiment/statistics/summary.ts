@@ -1,6 +1,6 @@
 /** Mean, deviation and the mean's interval over repetitions. Pure. */
 import type { Interval } from "../../statistics.ts";
-import { studentQuantile } from "./distributions.ts";
+import { chiSquareQuantile, studentQuantile } from "./distributions.ts";
 
 /** NaN for no values. */
 export function mean(values: readonly number[]): number {
@@ -12,6 +12,13 @@ export function deviation(values: readonly number[]): number | null {
   if (values.length < 2) return null;
   const centre = mean(values);
   return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1));
+}
+
+/** What the true deviation of normal values is below with probability `level`; null for fewer than two values. */
+export function deviationLimit(values: readonly number[], level = 0.95): number | null {
+  const spread = deviation(values);
+  const freedom = values.length - 1;
+  return spread === null ? null : spread * Math.sqrt(freedom / chiSquareQuantile(1 - level, freedom));
 }
 
 /** Student's interval of the mean over independent repetitions (seeds); null for fewer than two. */
