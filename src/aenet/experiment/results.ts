@@ -165,6 +165,11 @@ export interface PilotDifferences extends Comparison {
   readonly differences: readonly number[];
 }
 
+/** Whether all seeds are tested on the same images: a data set has one test split, scenes are drawn for every seed. */
+export function hasOneTestSet(cell: Cell): boolean {
+  return typeof cell === "string";
+}
+
 /** A cell in few characters: `iae`, `rho0.5-n2048`. */
 export function cellName(cell: Cell): string {
   return typeof cell === "string" ? cell : `rho${cell.rho}-n${cell.size}`;

@@ -6,7 +6,8 @@ import { testFamily } from "../statistics/family.ts";
 import { detectableEffect } from "../statistics/power.ts";
 import { deviation, mean, meanInterval } from "../statistics/summary.ts";
 import { type Answers, answersOf, pairAnswers } from "./answers.ts";
-import { accuracyOf, bootstrapOver, type Precision } from "./scores.ts";
+import { accuracyOf, type DrawnKind, meanOver, type Precision } from "./scores.ts";
+import { settingsOf, type UsedSettings } from "./settings.ts";
 
 /** Accuracy of `method` minus accuracy of `against`, over the seeds that both have. */
 export interface Difference {
@@ -19,7 +20,7 @@ export interface Difference {
   readonly deviation: number | null;
   /** 95 %, of this difference by itself: nothing is decided by it. */
   readonly interval: Interval | null;
-  readonly interval_kind: "student over seeds" | "bootstrap over images" | "bootstrap over groups";
+  readonly interval_kind: DrawnKind;
 }
 
 export type Verdict = "method wins" | "against wins" | "no difference shown" | "incomplete";
@@ -55,23 +56,11 @@ export function compare(
     const [ours, theirs] = [accuracyOf(a), accuracyOf(others[k]!)];
     return (counts?: ArrayLike<number>) => ours(counts) - theirs(counts);
   };
-  const bySeed = pairs.map(([a], k) => difference(a, k)());
   const [method, against] = [pairs[0]![0].runs[0]!.method, others[0]!.runs[0]!.method];
-  const isGrouped = pairs.every(([a]) => a.groups !== null);
-  const overSeeds = pairs.length > 1 && !isGrouped;
   const own = pairs.map(([a]) => a);
   const name = `${cellName(own[0]!.runs[0]!.cell)} ${method} against ${against} ${task}`;
-  return {
-    method,
-    against,
-    task,
-    seeds: own.map(({ seed }) => seed),
-    by_seed: bySeed,
-    mean: mean(bySeed),
-    deviation: deviation(bySeed),
-    interval: overSeeds ? meanInterval(bySeed) : bootstrapOver(own, difference, { ...precision, name }),
-    interval_kind: overSeeds ? "student over seeds" : isGrouped ? "bootstrap over groups" : "bootstrap over images",
-  };
+  const { value, ...figures } = meanOver(own, difference, { ...precision, name });
+  return { method, against, task, seeds: own.map(({ seed }) => seed), mean: value, ...figures };
 }
 
 /**

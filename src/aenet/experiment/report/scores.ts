@@ -1,5 +1,6 @@
 /** The figures of a method's answers to a task, over its seeds, with what is known of their precision. Pure. */
 import { type Interval, wilson } from "../../statistics.ts";
+import { hasOneTestSet } from "../results.ts";
 import { bootstrapInterval, unitsOf } from "../statistics/bootstrap.ts";
 import {
   accuracy,
@@ -17,7 +18,8 @@ import { deviation, mean, meanInterval } from "../statistics/summary.ts";
 import type { Answers } from "./answers.ts";
 
 /** Where an interval's uncertainty comes from. */
-export type IntervalKind = "student over seeds" | "wilson" | "bootstrap over images" | "bootstrap over groups";
+export type IntervalKind = DrawnKind | "wilson";
+export type DrawnKind = "student over seeds" | "bootstrap over images" | "bootstrap over groups";
 
 /** A figure: the mean over seeds. */
 export interface Estimate {
@@ -119,36 +121,52 @@ function chosen(given: readonly (number | null)[], values: readonly number[]) {
   return { pick, values: pick(values) };
 }
 
-/**
- * The statistic's mean over seeds. Seeds with data of their own are independent repetitions, and Student's interval over
- * them holds all there is of chance. Where there is one seed only, or where all seeds are tested on the same groups of
- * photographs, what is drawn anew are the images, or the groups.
- */
 function estimateOver(
   answers: readonly Answers[],
   statistic: Statistic,
   options: Precision & { readonly name: string },
 ): Estimate | null {
-  const bySeed = answers.map((of) => statistic(of)());
-  if (bySeed.some(Number.isNaN)) return null;
+  const estimate = meanOver(answers, statistic, options);
+  return estimate.by_seed.some(Number.isNaN) ? null : estimate;
+}
+
+/**
+ * A statistic's mean over seeds. Seeds with scenes of their own are independent repetitions, and Student's interval over
+ * them holds all there is of chance. Where there is one seed only, or where all seeds are tested on the same photographs,
+ * what is drawn anew are the images or their groups, an image's answers of all seeds together: the interval is about
+ * these very trainings on other images. Student's over seeds would leave the choice of images out.
+ */
+export function meanOver(
+  answers: readonly Answers[],
+  statistic: (answers: Answers, k: number) => (counts?: ArrayLike<number>) => number,
+  options: Precision & { readonly name: string },
+): Omit<Estimate, "interval_kind"> & { readonly interval_kind: DrawnKind } {
+  const bySeed = answers.map((of, k) => statistic(of, k)());
   const isGrouped = answers.every(({ groups }) => groups !== null);
-  const overSeeds = answers.length > 1 && !isGrouped;
+  const isShared = answers.every(({ runs }) => runs.every(({ cell }) => hasOneTestSet(cell)));
+  const overSeeds = answers.length > 1 && !isGrouped && !isShared;
+  const units = isGrouped ? "groups" : isShared ? "images" : null;
   return {
     value: mean(bySeed),
     deviation: deviation(bySeed),
-    interval: overSeeds ? meanInterval(bySeed) : bootstrapOver(answers, statistic, options),
+    interval: bySeed.some(Number.isNaN)
+      ? null
+      : overSeeds
+        ? meanInterval(bySeed)
+        : bootstrapOver(answers, statistic, units, options),
     interval_kind: overSeeds ? "student over seeds" : isGrouped ? "bootstrap over groups" : "bootstrap over images",
     by_seed: bySeed,
   };
 }
 
-/** Of the mean over seeds of a statistic, by drawing groups (the same ones for every seed), or images. */
-export function bootstrapOver(
+/** By drawing what `units` names, which is the same for every seed where it has the same name; else single answers. */
+function bootstrapOver(
   answers: readonly Answers[],
   statistic: (answers: Answers, k: number) => (counts?: ArrayLike<number>) => number,
+  units: "groups" | "images" | null,
   { seed, resamples, name }: Precision & { readonly name: string },
 ): Interval | null {
-  const groups = answers.every((of) => of.groups !== null) ? groupIndices(answers.flatMap((of) => of.groups!)) : null;
+  const groups = units === null ? null : indicesOf(answers.flatMap((of) => of[units]!));
   const starts = answers.map((_, k) => answers.slice(0, k).reduce((sum, { truth }) => sum + truth.length, 0));
   const ends = answers.map(({ truth }, k) => starts[k]! + truth.length);
   const statistics = answers.map(statistic);
@@ -161,8 +179,9 @@ export function bootstrapOver(
   });
 }
 
-function groupIndices(names: readonly string[]): number[] {
-  const indices = new Map<string, number>();
+/** Each name's index among those that differ. */
+function indicesOf(names: readonly (string | number)[]): number[] {
+  const indices = new Map<string | number, number>();
   return names.map((name) => {
     const index = indices.get(name) ?? indices.size;
     indices.set(name, index);
