@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatReport } from "../../src/aenet/cli/commands/experiment-report.ts";
 import { parseCsv } from "../../src/aenet/data/csv.ts";
 import { analyse, type Report } from "../../src/aenet/experiment/report/analysis.ts";
 import { reportTables } from "../../src/aenet/experiment/report/csv.ts";
 import { reportPage } from "../../src/aenet/experiment/report/page/page.ts";
-import type { Experiment, RunResult } from "../../src/aenet/experiment/results.ts";
+import type { Cell, Experiment, RunResult } from "../../src/aenet/experiment/results.ts";
 import { writeExperiment, writeRunResult } from "../../src/aenet/experiment/results.ts";
 import { holm } from "../../src/aenet/experiment/statistics/family.ts";
 import { signFlipTest } from "../../src/aenet/experiment/statistics/sign-flip.ts";
@@ -162,6 +163,167 @@ describe("the report's numbers", () => {
   });
 });
 
+describe("seeds", () => {
+  it("that rows do not share are kept from the means that compare", () => {
+    const cell = report.cells.find(({ name }) => name === "rho0.5-n512")!;
+    expect(cell.shared_seeds).toEqual({ aes: [0, 1, 2, 3], emo: [0, 1, 2, 3] });
+    const { ours, accuracy_on_shared } = row("rho0.5-n512", "aenet").tasks.aes!;
+    expect(ours.seeds).toHaveLength(10);
+    expect(accuracy_on_shared).toBeCloseTo(ours.accuracy.by_seed.slice(0, 4).reduce((a, b) => a + b, 0) / 4, 12);
+    const section = [...elements(root, "section")].find(({ attributes }) => attributes.id === "cell-rho0.5-n512")!;
+    expect(textOf(section)).toContain("accuracy on seeds 0–3, %");
+    const even = [...elements(root, "section")].find(({ attributes }) => attributes.id === "cell-iae")!;
+    expect(textOf(even)).not.toContain("accuracy on seeds");
+  });
+
+  it("of one test split draw its images together; those with scenes of their own have Student's interval", () => {
+    const at = (cell: Cell, seeds: readonly number[]) => {
+      const answers = ["aenet", "csnet"].flatMap((method) =>
+        seeds.map((seed): RunResult => ({ ...makeRun(method, 0, { skill: 0.5, cell }), seed })),
+      );
+      const planned = { cell, title: "", kind: "descriptive", seeds, folds: null } as const;
+      const report = analyse({ ...experiment, cells: [planned], primary: [] }, answers, precision);
+      const [only] = report.cells;
+      const text = textOf(parseMarkup(reportPage(report, experiment)));
+      expect(text.includes("tested on the same photographs")).toBe(cell === "iae" && seeds.length > 1);
+      return {
+        scores: only!.rows.find(({ method }) => method === "aenet")!.tasks.aes!.ours,
+        differences: only!.differences,
+      };
+    };
+    // Trainings that answer alike say no more than one of them: neither less than that (Student's interval over seeds
+    // would have no width), nor more (two images drawn by themselves would).
+    const [one, three] = [at("iae", [0]), at("iae", [0, 1, 2])];
+    expect(three.scores.accuracy.interval_kind).toBe("bootstrap over images");
+    for (const name of ["balanced_accuracy", "auc", "srcc", "plcc"] as const) {
+      expect(three.scores[name]!.interval!.low).toBeCloseTo(one.scores[name]!.interval!.low, 12);
+      expect(three.scores[name]!.interval!.high).toBeCloseTo(one.scores[name]!.interval!.high, 12);
+    }
+    expect(three.scores.auc!.interval!.high - three.scores.auc!.interval!.low).toBeGreaterThan(0.05);
+    for (const [i, { interval, interval_kind }] of three.differences.entries()) {
+      expect(interval_kind).toBe("bootstrap over images");
+      expect(interval!.low).toBeCloseTo(one.differences[i]!.interval!.low, 12);
+    }
+    const { accuracy } = at({ rho: 0.5, size: 512 }, [0, 1, 2]).scores;
+    expect(accuracy.interval_kind).toBe("student over seeds");
+    expect(accuracy.interval!.high - accuracy.interval!.low).toBeCloseTo(0, 12);
+  });
+
+  it("are told where one of them carries a mean, and the mean without it", () => {
+    for (const test of report.primary) {
+      const farthest = test.by_seed.map((value) => Math.abs(value - test.mean!));
+      const extreme = farthest.indexOf(Math.max(...farthest));
+      expect(test.extreme_seed).toBe(test.seeds[extreme]);
+      const others = test.by_seed.filter((_, i) => i !== extreme);
+      expect(test.mean_without_extreme).toBeCloseTo(others.reduce((a, b) => a + b, 0) / others.length, 12);
+    }
+  });
+});
+
+describe("the checks of the design", () => {
+  const reference = (name: string) => ({ name, title: name, role: "reference", paper_row: null }) as const;
+  const registered: Experiment = {
+    ...experiment,
+    methods: [...experiment.methods, reference("histogram"), reference("oracle")],
+    cells: experiment.cells.slice(0, 1),
+  };
+  // The histogram is better than ResNet50 in the seeds that ResNet50 has, and far worse in the others.
+  const references = seeds.flatMap((seed) => [
+    makeRun("histogram", seed, { skill: seed < 4 ? 0.9 : 0, cell: primaryCell }),
+    makeRun("oracle", seed, { skill: 1, cell: primaryCell }),
+  ]);
+  const own = [...results.filter(({ cell }) => cell === primaryCell), ...references];
+
+  it("compare means over the seeds that both have", () => {
+    const { checks } = analyse(registered, own, precision);
+    expect(checks.map(({ task, against, expected }) => `${task} ${expected} than ${against}`)).toEqual(
+      ["aes", "emo"].flatMap((task) => [
+        `${task} better than majority`,
+        `${task} better than histogram`,
+        `${task} worse than oracle`,
+      ]),
+    );
+    const over = (method: string, task: "aes" | "emo") =>
+      [0, 1, 2, 3]
+        .map((seed) =>
+          accuracyIn(
+            own.filter((run) => run.method === method && run.seed === seed),
+            task,
+          ),
+        )
+        .reduce((a, b) => a + b, 0) / 4;
+    for (const { task, against, seeds, left, right, holds } of checks) {
+      expect(seeds).toEqual([0, 1, 2, 3]);
+      expect(left).toBeCloseTo(over("resnet50", task), 12);
+      if (against !== "majority") expect(right).toBeCloseTo(over(against, task), 12);
+      else {
+        const { ours } = report.cells[0]!.rows.find(({ method }) => method === "resnet50")!.tasks[task]!;
+        expect(right).toBeCloseTo(ours.majority, 12);
+      }
+      expect(holds).toBe(against !== "histogram");
+    }
+  });
+
+  it("are said as they are, on the page and in the terminal", () => {
+    const found = analyse(registered, own, precision);
+    const text = textOf(parseMarkup(reportPage(found, registered)));
+    expect(text).toContain("Of 6 checks of the design 2 do not hold");
+    expect(text).toMatch(
+      /does not hold: ResNet50 better than histogram on emotion: [\d.]+ against [\d.]+ % \(seeds 0–3\)/,
+    );
+    expect(formatReport(found)).toMatch(/resnet50 better than histogram, emo +0–3 .* does not hold/);
+    const { header, rows } = parseCsv(reportTables(found)["checks.csv"]!, "checks.csv");
+    expect(rows.map(({ values }) => values[header.indexOf("holds")])).toEqual([
+      "true",
+      "false",
+      "true",
+      "true",
+      "false",
+      "true",
+    ]);
+    // Exploratory, the histogram stands among what AENet is compared with; the oracle cannot be beaten.
+    const against = new Set(found.cells[0]!.differences.map((difference) => difference.against));
+    expect([against.has("histogram"), against.has("oracle")]).toEqual([true, false]);
+  });
+
+  it("are open without results, and none where none are registered", () => {
+    const early = analyse(registered, references, precision);
+    expect(early.checks.map(({ holds, left }) => [holds, left])).toEqual(Array(6).fill([null, null]));
+    expect(textOf(parseMarkup(reportPage(early, registered)))).toContain("6 cannot be told yet");
+    expect(analyse({ ...registered, cells: experiment.cells.slice(1), primary: [] }, [], precision).checks).toEqual([]);
+  });
+});
+
+describe("settings", () => {
+  it("stand in every row, and where two of the primary family differ it is said", () => {
+    const section = [...elements(root, "section")].find(({ attributes }) => attributes.id === "cell-iae")!;
+    expect(textOf(section)).toContain("rate 0.01, λ 0.25");
+    expect(textOf(root)).not.toContain("different settings");
+    const tuned = results.map((run) =>
+      run.method === "csnet" && run.cell === primaryCell
+        ? { ...run, settings: { ...run.settings, lr: 0.02, halvings: run.seed === 3 ? 2 : 0 } }
+        : run,
+    );
+    const found = analyse(experiment, tuned, precision);
+    const told =
+      "csnet rate 0.02, λ 0.25 (seeds 0–2, 4–9); rate 0.02, λ 0.25 (seed 3), rates halved 2 times as it diverged";
+    expect(found.remarks).toEqual([
+      `aenet and csnet were tuned to different settings: aenet rate 0.01, λ 0.25; ${told}`,
+    ]);
+    const primary = [...elements(parseMarkup(reportPage(found, experiment)), "section")].find(
+      ({ attributes }) => attributes.id === "primary",
+    )!;
+    expect(textOf(primary)).toContain("trained with different settings");
+    expect(textOf(primary)).toContain("AENet: rate 0.01, λ 0.25");
+  });
+
+  it("of the pilot: what is detectable is told for the deviation that so few seeds allow, too", () => {
+    const test = report.primary.find(({ detectable }) => detectable !== null)!;
+    expect(test.pilot_seeds).toBe(2);
+    expect(test.detectable_at_limit! / test.detectable!).toBeCloseTo(1 / Math.sqrt(0.003932140000019522), 6);
+  });
+});
+
 describe("the page", () => {
   it("is well formed and needs nothing else", () => {
     for (const { name, attributes } of elements(root)) {
@@ -203,10 +365,17 @@ describe("the page", () => {
       `${percent(ours.accuracy.value)} ± ${percent(ours.accuracy.deviation!)}` +
         `${percent(ours.accuracy.interval!.low)} to ${percent(ours.accuracy.interval!.high)}`,
     );
-    expect(aesthetics[3]).toBe(percent(ours.majority));
-    expect(aesthetics[5]).toContain(`${ours.auc!.value.toFixed(3)} ± `);
+    expect(aesthetics[3]).toBe(percent(row("rho0.5-n512", "aenet-fl").tasks.aes!.accuracy_on_shared!));
+    expect(aesthetics[4]).toBe(percent(ours.majority));
+    expect(aesthetics[6]).toContain(`${ours.auc!.value.toFixed(3)} ± `);
     const primary = [...elements(root, "section")].find(({ attributes }) => attributes.id === "primary")!;
-    for (const test of report.primary) expect(textOf(primary)).toContain(minus((100 * test.mean!).toFixed(1)));
+    for (const test of report.primary) {
+      expect(textOf(primary)).toContain(minus((100 * test.mean!).toFixed(2)));
+      expect(textOf(primary)).toContain(
+        `without seed ${test.extreme_seed}: ${minus(`${test.mean_without_extreme! > 0 ? "+" : ""}${(100 * test.mean_without_extreme!).toFixed(2)}`)}`,
+      );
+    }
+    expect(textOf(primary)).toContain("from 2 pilot seeds");
   });
 
   it("marks the paper's protocol and second readings, and every row's pre-training", () => {
@@ -215,6 +384,13 @@ describe("the page", () => {
     expect(heads.find((head) => head.startsWith("AENet †"))).toContain("--paper-protocol");
     expect(heads.find((head) => head.startsWith("AENet-FL ‡"))).toContain("read 2 times");
     expect(heads.find((head) => head.startsWith("ResNet50"))).toContain("generated, disjoint seeds");
+  });
+
+  it("says that ranks of folds are of several networks' probabilities", () => {
+    const note = "AUC and correlations are of the probabilities of all 3 folds together";
+    const section = (cell: string) =>
+      textOf([...elements(root, "section")].find(({ attributes }) => attributes.id === `cell-${cell}`)!);
+    expect([section("photographs").includes(note), section("iae").includes(note)]).toEqual([true, false]);
   });
 
   it("says what was not reproduced", () => {
@@ -235,6 +411,8 @@ it("the tables for programs hold the same numbers, exactly", () => {
     expect(Number(cell("accuracy"))).toBe(ours.accuracy.value);
     expect(cell("auc")).toBe(ours.auc === null ? "" : String(ours.auc.value));
   }
+  for (const { values } of rows.filter(({ values }) => values[header.indexOf("cell")] === "rho0.5-n512"))
+    expect(values[header.indexOf("shared_seeds")]).toBe("4");
   expect(rows).toHaveLength(24);
   expect(parseCsv(tables["tests.csv"]!, "tests.csv").rows).toHaveLength(4);
   expect(parseCsv(tables["seeds.csv"]!, "seeds.csv").rows).toHaveLength(2 * (3 * 10 + 4 + 4 + 4));
@@ -250,7 +428,15 @@ it("aenet experiment report writes it from a folder of results", async () => {
   expect(code).toBe(0);
   const printed = JSON.parse(out);
   expect(JSON.parse(readFileSync(join(folder, "report", "report.json"), "utf8")).cells).toEqual(printed.cells);
-  for (const name of ["report.html", "results.csv", "tests.csv", "differences.csv", "seeds.csv", "classes.csv"])
+  for (const name of [
+    "report.html",
+    "results.csv",
+    "tests.csv",
+    "checks.csv",
+    "differences.csv",
+    "seeds.csv",
+    "classes.csv",
+  ])
     expect(existsSync(join(folder, "report", name))).toBe(true);
   expect((await runCommand(args)).out).toMatch(/AENet +\d/);
   const missing = await runCommand(["experiment", "report", join(folder, "none")]);

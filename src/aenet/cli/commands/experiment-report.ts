@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Report } from "../../experiment/report/analysis.ts";
+import { seedsText } from "../../experiment/report/settings.ts";
 import { cellName } from "../../experiment/results.ts";
 import type { CommandSpec } from "../command.ts";
 import { exitCodes } from "../errors.ts";
@@ -49,24 +50,9 @@ export function reportCommand(
   };
 }
 
-/** Accuracies by cell, then the primary tests. */
-export function formatReport({ cells, primary, remarks }: Report): string {
-  const parts = cells.map(({ title, rows }) =>
-    [
-      `${title}\n`,
-      alignRight([
-        ["", "aesthetics", "majority", "emotion", "majority", "seeds"],
-        ...rows.map(({ title, tasks: { aes, emo } }) => [
-          title,
-          percent(aes?.ours.accuracy.value ?? null),
-          percent(aes?.ours.majority ?? null),
-          percent(emo?.ours.accuracy.value ?? null),
-          percent(emo?.ours.majority ?? null),
-          String((aes ?? emo)!.ours.seeds.length),
-        ]),
-      ]),
-    ].join(""),
-  );
+/** Accuracies by cell, then the primary tests and the checks of the design. */
+export function formatReport({ cells, primary, checks, remarks }: Report): string {
+  const parts = cells.map((cell) => `${cell.title}\n${alignRight(accuracyRows(cell))}`);
   const tests = alignRight([
     ["", "pairs", "difference", "p by Holm", "verdict"],
     ...primary.map((test) => [
@@ -77,5 +63,50 @@ export function formatReport({ cells, primary, remarks }: Report): string {
       test.verdict,
     ]),
   ]);
-  return [...parts, ...(primary.length > 0 ? [tests] : []), ...remarks.map((remark) => `${remark}\n`)].join("\n");
+  const checked = alignRight([
+    ["check of the design", "seeds", "accuracy", "against", "holds"],
+    ...checks.map(({ method, task, expected, against, seeds, left, right, holds }) => [
+      `${method} ${expected} than ${against}, ${task}`,
+      seedsText(seeds),
+      finePercent(left),
+      finePercent(right),
+      holds === null ? "–" : holds ? "holds" : "does not hold",
+    ]),
+  ]);
+  return [
+    ...parts,
+    ...(primary.length > 0 ? [tests] : []),
+    ...(checks.length > 0 ? [checked] : []),
+    ...remarks.map((remark) => `${remark}\n`),
+  ].join("\n");
+}
+
+/** Where rows have different seeds, the means over those that all have stand beside the others: only these compare. */
+function accuracyRows({ rows, shared_seeds }: Report["cells"][number]): string[][] {
+  const shared = (task: "aes" | "emo") => shared_seeds[task];
+  const isUneven = (["aes", "emo"] as const).some((task) =>
+    rows.some(({ tasks }) => (tasks[task]?.ours.seeds.length ?? 0) > shared(task).length && shared(task).length > 0),
+  );
+  const head = (task: "aes" | "emo", name: string) => [
+    name,
+    ...(isUneven ? [`seeds ${seedsText(shared(task))}`] : []),
+    "majority",
+  ];
+  return [
+    ["", ...head("aes", "aesthetics"), ...head("emo", "emotion"), "seeds"],
+    ...rows.map(({ title, tasks: { aes, emo } }) => [
+      title,
+      ...[aes, emo].flatMap((found) => [
+        percent(found?.ours.accuracy.value ?? null),
+        ...(isUneven ? [percent(found?.accuracy_on_shared ?? null)] : []),
+        percent(found?.ours.majority ?? null),
+      ]),
+      String((aes ?? emo)!.ours.seeds.length),
+    ]),
+  ];
+}
+
+/** Two decimals: what is checked may lie close. */
+function finePercent(share: number | null): string {
+  return share === null ? "–" : `${(100 * share).toFixed(2)} %`;
 }

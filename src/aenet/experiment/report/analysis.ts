@@ -11,10 +11,12 @@ import {
 } from "../results.ts";
 import { mean } from "../statistics/summary.ts";
 import { type Answers, answersOf, pairAnswers } from "./answers.ts";
+import { checkDesign, type DesignCheck } from "./checks.ts";
 import { compare, type Difference, type PrimaryTest, testPrimary } from "./comparisons.ts";
 import { type Curve, curvesOf, type FusionRatios, fusionRatios } from "./curves.ts";
 import { paperAccuracy } from "./paper.ts";
 import { accuracyOf, type Precision, scoreAnswers, type TaskScores } from "./scores.ts";
+import { haveSameRates, settingsOf, settingsText, type UsedSettings } from "./settings.ts";
 
 export interface Report {
   readonly format: "aenet-experiment-report/1";
@@ -22,8 +24,13 @@ export interface Report {
   readonly protocol: string;
   readonly alpha: number;
   readonly primary: readonly PrimaryTest[];
+  /** The registered checks of the design, where there are any. */
+  readonly checks: readonly DesignCheck[];
   readonly cells: readonly CellReport[];
-  /** Planned runs of the primary family that are not there, and results that the experiment does not know. */
+  /**
+   * Planned runs of the primary family that are not there, methods of it that were trained with different settings, and
+   * results that the experiment does not know.
+   */
   readonly remarks: readonly string[];
 }
 
@@ -32,9 +39,12 @@ export interface CellReport {
   readonly name: string;
   readonly title: string;
   readonly kind: PlannedCell["kind"];
+  readonly folds: number | null;
+  /** Seeds that every row of a task has: only over these do means of rows compare. */
+  readonly shared_seeds: Readonly<Record<Task, readonly number[]>>;
   /** Methods that have answers, in the experiment's order. */
   readonly rows: readonly MethodReport[];
-  /** AENet minus every other method. In a primary cell those of the primary family stand among them, too. */
+  /** AENet minus every other method but the oracle. In a primary cell those of the primary family stand among them, too. */
   readonly differences: readonly Difference[];
 }
 
@@ -48,6 +58,7 @@ export interface MethodReport {
   /** What the runs say of their pre-training; more than one text where they differ. */
   readonly pretraining: readonly string[];
   readonly paper_protocol: boolean;
+  readonly settings: readonly UsedSettings[];
   /** The most that any of its test splits was read. */
   readonly readings: number;
   readonly tasks: Readonly<Record<Task, TaskReport | null>>;
@@ -57,6 +68,8 @@ export interface MethodReport {
 
 export interface TaskReport {
   readonly ours: TaskScores;
+  /** The accuracy's mean over the seeds that every row has; null where they share none. */
+  readonly accuracy_on_shared: number | null;
   /** AENet's accuracy over this row's, over the seeds that both have; null for AENet itself and where there are none. */
   readonly gain: Gain | null;
   /** The paper's accuracy on this very data set, and AENet's gain there. */
@@ -89,8 +102,9 @@ export function analyse(
     protocol: experiment.protocol,
     alpha: experiment.alpha,
     primary,
+    checks: checkDesign(experiment, results),
     cells: experiment.cells.map((cell) => analyseCell(experiment, cell, results, precision)),
-    remarks: [...missing(primary), ...unknown(experiment, results)],
+    remarks: [...missing(primary), ...differentSettings(primary), ...unknown(experiment, results)],
   };
 }
 
@@ -112,6 +126,7 @@ function analyseCell(
       return found.length === 0 ? null : scoreAnswers(found, `${name} ${method.name} ${task}`, precision);
     }),
   }));
+  const shared_seeds = byTask((task) => sharedSeeds(scored.flatMap(({ scores }) => scores[task] ?? [])));
   const gain = (method: string, task: Task): Gain | null => {
     const pairs = method === protagonist ? [] : pairAnswers(answers(protagonist, task), answers(method, task));
     if (pairs.length === 0) return null;
@@ -131,19 +146,31 @@ function analyseCell(
         parameters: parametersOf(distinct),
         pretraining: [...new Set(distinct.map(({ pretraining }) => pretraining))],
         paper_protocol: distinct.some((run) => run.paper_protocol),
+        settings: settingsOf(distinct),
         readings: Math.max(...distinct.map(({ readings }) => readings)),
-        tasks: byTask((task) => taskReport(method, cell, task, scores[task], gain(method.name, task))),
+        tasks: byTask((task) =>
+          taskReport(method, cell, task, scores[task], shared_seeds[task], gain(method.name, task)),
+        ),
         curves: groupByTasks(runs).map(([answered, alike]) => ({ tasks: answered, curves: curvesOf(alike) })),
         fusion: fusionRatios(runs),
       };
     });
   const differences = tasks.flatMap((task) =>
     rows
-      .filter(({ method, role }) => method !== protagonist && role !== "reference")
+      .filter(({ method }) => method !== protagonist && method !== "oracle")
       .map(({ method }) => compare(answers(protagonist, task), answers(method, task), task, precision))
       .filter((difference) => difference !== null),
   );
-  return { cell, name, title: planned.title, kind: planned.kind, rows, differences };
+  return {
+    cell,
+    name,
+    title: planned.title,
+    kind: planned.kind,
+    folds: planned.folds,
+    shared_seeds,
+    rows,
+    differences,
+  };
 }
 
 function taskReport(
@@ -151,6 +178,7 @@ function taskReport(
   cell: Cell,
   task: Task,
   ours: TaskScores | null,
+  shared: readonly number[],
   gain: Gain | null,
 ): TaskReport | null {
   if (ours === null) return null;
@@ -158,6 +186,8 @@ function taskReport(
   const paperLeader = paperAccuracy("aenet", cell, task);
   return {
     ours,
+    accuracy_on_shared:
+      shared.length === 0 ? null : mean(shared.map((seed) => ours.accuracy.by_seed[ours.seeds.indexOf(seed)]!)),
     gain,
     paper,
     paper_gain: paper === null || method.paper_row === "aenet" ? null : gainOver(paperLeader!, paper),
@@ -195,6 +225,23 @@ function missing(primary: readonly PrimaryTest[]): string[] {
       ({ method, against, task, seeds, planned }) =>
         `${method} against ${against} (${task}): ${seeds.length} of ${planned} pairs are there; the primary family is not decided`,
     );
+}
+
+/** Tuning chose for every method by itself, so a difference may be one of settings: each pair is named once. */
+function differentSettings(primary: readonly PrimaryTest[]): string[] {
+  const found = primary
+    .filter(({ settings }) => !haveSameRates(settings.method, settings.against))
+    .map(
+      ({ method, against, settings }) =>
+        `${method} and ${against} were tuned to different settings: ` +
+        `${method} ${settingsText(settings.method)}; ${against} ${settingsText(settings.against)}`,
+    );
+  return [...new Set(found)];
+}
+
+/** In the order of the first row. */
+function sharedSeeds(rows: readonly TaskScores[]): number[] {
+  return (rows[0]?.seeds ?? []).filter((seed) => rows.every(({ seeds }) => seeds.includes(seed)));
 }
 
 function unknown({ methods, cells }: Experiment, results: readonly RunResult[]): string[] {

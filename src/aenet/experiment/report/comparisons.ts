@@ -1,10 +1,11 @@
 /** Who is better than whom, and whether that may be said. Pure. */
 import type { Task } from "../../architecture.ts";
+import { largestIndex } from "../../metrics.ts";
 import type { Interval } from "../../statistics.ts";
 import { type Cell, type Comparison, cellName, type Experiment, type RunResult } from "../results.ts";
 import { testFamily } from "../statistics/family.ts";
 import { detectableEffect } from "../statistics/power.ts";
-import { deviation, mean, meanInterval } from "../statistics/summary.ts";
+import { deviation, deviationLimit, mean } from "../statistics/summary.ts";
 import { type Answers, answersOf, pairAnswers } from "./answers.ts";
 import { accuracyOf, type DrawnKind, meanOver, type Precision } from "./scores.ts";
 import { settingsOf, type UsedSettings } from "./settings.ts";
@@ -37,9 +38,20 @@ export interface PrimaryTest extends Comparison {
   /** Simultaneous over the family. A limit is null where the design gives none. */
   readonly interval: { readonly low: number | null; readonly high: number | null } | null;
   readonly verdict: Verdict;
-  /** The smallest true difference that this test finds with power 0.8 at alpha/m, by the pilot's deviation. */
+  /** The seed whose difference lies farthest from the mean, and the mean without it: to be read, not to be tested. */
+  readonly extreme_seed: number | null;
+  readonly mean_without_extreme: number | null;
+  /** What each of the two was trained with, over the seeds of the pairs. */
+  readonly settings: { readonly method: readonly UsedSettings[]; readonly against: readonly UsedSettings[] };
+  /**
+   * The smallest true difference that this test finds with power 0.8 at alpha/m, if the true deviation were the pilot's;
+   * and if it were the upper limit that so few pilot seeds leave it (one-sided, 95 %).
+   */
   readonly detectable: number | null;
+  readonly detectable_at_limit: number | null;
+  readonly pilot_seeds: number;
   readonly pilot_deviation: number | null;
+  readonly pilot_deviation_limit: number | null;
 }
 
 /** null where the two have no seed in common. @throws Error where they were not tested on the same images. */
@@ -80,6 +92,10 @@ export function testPrimary(experiment: Experiment, results: readonly RunResult[
       planned: planned.seeds.length,
       seeds: pairs.map(([{ seed }]) => seed),
       bySeed: pairs.map(([a, b]) => accuracyOf(a)() - accuracyOf(b)()),
+      settings: {
+        method: settingsOf(pairs.flatMap(([a]) => a.runs)),
+        against: settingsOf(pairs.flatMap(([, b]) => b.runs)),
+      },
     };
   });
   const isComplete = found.length > 0 && found.every(({ planned, seeds }) => seeds.length === planned);
@@ -90,12 +106,13 @@ export function testPrimary(experiment: Experiment, results: readonly RunResult[
       )
     : [];
   const effects = new Map<number, number>(); // by simulation, so once for each number of pairs
-  return found.map(({ comparison, planned, seeds, bySeed }, i) => {
+  return found.map(({ comparison, planned, seeds, bySeed, settings }, i) => {
     const test = tests[i];
     const centre = bySeed.length === 0 ? null : mean(bySeed);
     const finite = (limit: number) => (Number.isFinite(limit) ? limit : null);
     const tried = pilot?.find((entry) => sameComparison(entry, comparison));
     const spread = tried ? deviation(tried.differences) : null;
+    const limit = tried ? deviationLimit(tried.differences) : null;
     if (spread !== null && !effects.has(planned))
       effects.set(planned, detectableEffect({ n: planned, level: alpha / primary.length }));
     return {
@@ -109,10 +126,26 @@ export function testPrimary(experiment: Experiment, results: readonly RunResult[
       holm: test?.holm ?? null,
       interval: test ? { low: finite(test.interval.low), high: finite(test.interval.high) } : null,
       verdict: test === undefined ? "incomplete" : verdictOf(test.rejected, centre!),
+      ...withoutExtreme(seeds, bySeed),
+      settings,
       detectable: spread === null ? null : finite(effects.get(planned)! * spread),
+      detectable_at_limit: limit === null ? null : finite(effects.get(planned)! * limit),
+      pilot_seeds: tried?.differences.length ?? 0,
       pilot_deviation: spread,
+      pilot_deviation_limit: limit,
     };
   });
+}
+
+/** From three values on: of two, either would be as extreme as the other. */
+function withoutExtreme(
+  seeds: readonly number[],
+  values: readonly number[],
+): Pick<PrimaryTest, "extreme_seed" | "mean_without_extreme"> {
+  if (values.length < 3) return { extreme_seed: null, mean_without_extreme: null };
+  const centre = mean(values);
+  const extreme = largestIndex(values.map((value) => Math.abs(value - centre)));
+  return { extreme_seed: seeds[extreme]!, mean_without_extreme: mean(values.filter((_, i) => i !== extreme)) };
 }
 
 function verdictOf(rejected: boolean, difference: number): Verdict {

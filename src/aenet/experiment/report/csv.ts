@@ -17,6 +17,7 @@ export function reportTables(report: Report): Record<string, string> {
   return {
     "results.csv": results(report),
     "tests.csv": tests(report),
+    "checks.csv": checks(report),
     "differences.csv": differences(report),
     "seeds.csv": seeds(report),
     "classes.csv": classes(report),
@@ -28,10 +29,10 @@ function results({ cells }: Report): string {
   const header = [
     ...["cell", "kind", "method", "task", "seeds", "images"],
     ...estimateColumns("accuracy"),
-    ...["interval", "majority"],
+    ...["interval", "accuracy_on_shared_seeds", "shared_seeds", "majority"],
     ...["balanced_accuracy", "auc", "srcc", "plcc"].flatMap(estimateColumns),
     ...["aenet_gain", "aenet_relative_gain", "paper_accuracy", "paper_aenet_gain", "paper_aenet_relative_gain"],
-    ...["parameters", "pretraining", "paper_protocol", "readings"],
+    ...["parameters", "pretraining", "paper_protocol", "readings", "lr", "fusion_lr", "lambda", "halvings"],
   ];
   const rows = cells.flatMap((cell) =>
     cell.rows.flatMap((row) =>
@@ -43,10 +44,12 @@ function results({ cells }: Report): string {
           [
             ...[cell.name, cell.kind, row.method, task, ours.seeds.length, ours.images],
             ...estimate(ours.accuracy),
-            ...[ours.accuracy.interval_kind, ours.majority],
+            ...[ours.accuracy.interval_kind, found.accuracy_on_shared, cell.shared_seeds[task].length, ours.majority],
             ...[ours.balanced_accuracy, ours.auc, ours.srcc, ours.plcc].flatMap(estimate),
             ...[gain?.absolute, gain?.relative, paper, paper_gain?.absolute, paper_gain?.relative],
             ...[row.parameters.join(" + "), row.pretraining.join(" | "), row.paper_protocol, row.readings],
+            ...(["lr", "fusion_lr", "lambda"] as const).map((name) => distinct(row.settings.map((used) => used[name]))),
+            distinct(row.settings.map(({ halvings }) => halvings)),
           ],
         ];
       }),
@@ -54,6 +57,9 @@ function results({ cells }: Report): string {
   );
   return rowsOf([header, ...rows]);
 }
+
+/** What differs, each once; where there is one value only, a number. */
+const distinct = (values: readonly (number | null)[]) => [...new Set(values)].map((value) => value ?? "").join(" | ");
 
 const limits = (interval: { low: number | null; high: number | null } | Interval | null): Value[] => [
   interval?.low,
@@ -65,17 +71,37 @@ function tests({ primary }: Report): string {
   return rowsOf([
     [
       ...["cell", "method", "against", "task", "pairs", "planned", "mean_difference", "deviation"],
-      ...["low_simultaneous", "high_simultaneous", "p", "p_holm", "verdict", "pilot_deviation", "detectable"],
+      ...["low_simultaneous", "high_simultaneous", "p", "p_holm", "verdict"],
+      ...["pilot_seeds", "pilot_deviation", "detectable", "pilot_deviation_limit", "detectable_at_limit"],
+      ...["extreme_seed", "mean_without_extreme"],
     ],
     ...primary.map((test) => [
       ...[cellName(test.cell), test.method, test.against, test.task, test.seeds.length, test.planned],
       ...[test.mean, test.deviation, ...limits(test.interval), test.p, test.holm, test.verdict],
-      ...[test.pilot_deviation, test.detectable],
+      ...[
+        test.pilot_seeds,
+        test.pilot_deviation,
+        test.detectable,
+        test.pilot_deviation_limit,
+        test.detectable_at_limit,
+      ],
+      ...[test.extreme_seed, test.mean_without_extreme],
     ]),
   ]);
 }
 
-/** AENet against every other method in every cell; nothing is decided by these. */
+/** The registered checks of the design; what cannot be told yet is empty. */
+function checks({ checks }: Report): string {
+  return rowsOf([
+    ["method", "task", "expected", "against", "seeds", "accuracy", "against_accuracy", "holds"],
+    ...checks.map((check) => [
+      ...[check.method, check.task, check.expected, check.against, check.seeds.length],
+      ...[check.left, check.right, check.holds],
+    ]),
+  ]);
+}
+
+/** AENet against every other method but the oracle in every cell; nothing is decided by these. */
 function differences({ cells }: Report): string {
   return rowsOf([
     ["cell", "method", "against", "task", "pairs", "mean_difference", "deviation", "low", "high", "interval"],

@@ -6,7 +6,8 @@ import { intervalChart } from "../charts/intervals.ts";
 import { lineChart } from "../charts/lines.ts";
 import type { Curve, CurveName } from "../curves.ts";
 import { element, fragment, type Markup } from "../markup.ts";
-import type { IntervalKind } from "../scores.ts";
+import type { IntervalKind, TaskScores } from "../scores.ts";
+import { seedsText, settingsText } from "../settings.ts";
 import { inlineSvg } from "../svg.ts";
 import { countText, decimals, estimateText, gainText, percents, points, range, taskNames } from "./format.ts";
 import { type Row, table, withSmall } from "./table.ts";
@@ -42,6 +43,9 @@ function taskPart(cell: CellReport, task: Task): Markup | null {
   );
   if (answered.length === 0) return null;
   const [, first] = answered.find(([{ method }]) => method === protagonist) ?? answered[0]!;
+  const shared = cell.shared_seeds[task];
+  // Means over unequal seeds do not compare; where all rows have the same ones there is nothing to add.
+  const hasOther = shared.length > 0 && answered.some(([, { ours }]) => ours.seeds.length > shared.length);
   const hasPaper = answered.some(([, { paper }]) => paper !== null);
   return fragment(
     element("h3", {}, taskNames[task][0]!.toUpperCase() + taskNames[task].slice(1)),
@@ -69,9 +73,10 @@ function taskPart(cell: CellReport, task: Task): Markup | null {
     table(
       `${taskNames[task]}: mean ± deviation over seeds, 95 % intervals below`,
       [
-        "method and pre-training",
+        "method, pre-training, settings",
         "parameters",
         "accuracy, %",
+        ...(hasOther ? [`accuracy on seeds ${seedsText(shared)}, %`] : []),
         "majority, %",
         "balanced accuracy, %",
         ...(task === "aes" ? ["AUC", "SRCC with scores", "PLCC with scores"] : []),
@@ -85,6 +90,7 @@ function taskPart(cell: CellReport, task: Task): Markup | null {
         cells: [
           row.parameters.map(countText).join(" + "),
           figure(found.ours.accuracy, percents),
+          ...(hasOther ? [percents(found.accuracy_on_shared!)] : []),
           percents(found.ours.majority),
           figure(found.ours.balanced_accuracy, percents),
           ...(task === "aes"
@@ -99,10 +105,43 @@ function taskPart(cell: CellReport, task: Task): Markup | null {
         ],
       })),
     ),
+    notes(cell, task, { hasOther, drawsImages: answered.some(([, { ours }]) => drawsImages(ours)) }),
   );
 }
 
-/** The name with its marks; under it what it was trained on before. */
+/** Whether the interval of several seeds is about their test images, which they share. */
+function drawsImages({ seeds, accuracy }: TaskScores): boolean {
+  return seeds.length > 1 && accuracy.interval_kind !== "student over seeds";
+}
+
+function notes(
+  { folds }: CellReport,
+  task: Task,
+  { hasOther, drawsImages }: { hasOther: boolean; drawsImages: boolean },
+): Markup | null {
+  const told = [
+    ...(hasOther
+      ? [
+          "Rows have different seeds: only the column of the seeds that all have, and AENet's gain, which is paired, compare.",
+        ]
+      : []),
+    ...(drawsImages
+      ? [
+          "All seeds are tested on the same photographs, which intervals draw anew: they tell what other photographs would give " +
+            "with these very trainings. How trainings differ is the deviation.",
+        ]
+      : []),
+    ...(folds !== null && task === "aes"
+      ? [
+          `AUC and correlations are of the probabilities of all ${folds} folds together, each fold's by a network of its own: where ` +
+            "these networks are not equally sure, they are lower than within a fold.",
+        ]
+      : []),
+  ];
+  return told.length === 0 ? null : element("p", { class: "muted" }, told.join(" "));
+}
+
+/** The name with its marks; under it what it was trained on before, and with what settings. */
 function rowHead(row: MethodReport): Pick<Row, "name" | "under" | "kind"> {
   const marks = `${row.paper_protocol ? " †" : ""}${row.readings > 1 ? " ‡" : ""}`;
   const kind = row.method === protagonist ? "leader" : row.role === "reference" ? "reference" : null;
@@ -110,6 +149,7 @@ function rowHead(row: MethodReport): Pick<Row, "name" | "under" | "kind"> {
     name: `${row.title}${marks}`,
     under: [
       ...row.pretraining.map((text) => (text === "" ? "not pre-trained" : text)),
+      ...(row.settings.length > 0 ? [settingsText(row.settings)] : []),
       ...(row.paper_protocol ? ["† pre-training saw images that are tested on (--paper-protocol)"] : []),
       ...(row.readings > 1 ? [`‡ the test split was read ${row.readings} times`] : []),
     ],
@@ -139,7 +179,7 @@ function describeKinds(answered: readonly [MethodReport, TaskReport][]): string 
 function differencesPart({ differences, kind }: CellReport, titles: Titles): Markup | null {
   if (differences.length === 0) return null;
   return disclosure(
-    `AENet minus every other method${kind === "primary" ? " (exploratory: the primary tests stand above)" : ""}`,
+    `AENet minus other methods${kind === "primary" ? " (exploratory: the primary tests stand above)" : ""}`,
     table(
       "Paired differences of test accuracy, in percentage points; each interval by itself, nothing is decided by it",
       ["against", "pairs", "mean ± deviation", "95 % interval", "interval"],

@@ -14,8 +14,22 @@ export function percents(share: number): string {
 
 /** 0.0121 as "+1.2"; what rounds to nothing has no sign. */
 export function points(difference: number): string {
-  const text = (100 * difference).toFixed(1);
-  return Number(text) === 0 ? "0.0" : minus(Number(text) > 0 ? `+${text}` : text);
+  return signed(difference, 1);
+}
+
+/** 0.0121 as "+1.21": where a limit that touches 0 has to be told from one that does not. */
+export function finePoints(difference: number): string {
+  return signed(difference, 2);
+}
+
+function signed(difference: number, digits: number): string {
+  const text = (100 * difference).toFixed(digits);
+  return Number(text) === 0 ? (0).toFixed(digits) : minus(Number(text) > 0 ? `+${text}` : text);
+}
+
+/** 0.7451 as "74.51": for means that are compared with each other and lie close. */
+export function finePercents(share: number): string {
+  return minus((100 * share).toFixed(2));
 }
 
 /** "73.1 to 75.9"; a limit that is not there is unbounded. */
@@ -28,9 +42,9 @@ export function range(
   return `${limit(interval.low, "−∞")} to ${limit(interval.high, "∞")}`;
 }
 
-/** Two digits, and what is smaller than one in ten thousand as that. */
+/** Three digits, and what is smaller than one in ten thousand as that. */
 export function pValue(p: number): string {
-  return p < 1e-4 ? "< 0.0001" : p >= 0.995 ? "1" : String(Number(p.toPrecision(2)));
+  return p < 1e-4 ? "< 0.0001" : String(Number(p.toPrecision(3)));
 }
 
 /** "+1.2 (+1.6 %)": in points, and as a share of what is gained over. */
