@@ -385,7 +385,8 @@ export function inputGradientProduct(s: Conv2dShape): Product {
 
 /** dx, for every stream: where the streams share one image, its gradient is the sum over them. */
 export function conv2dInputGradient<T>(tile: GemmTile, s: Conv2dShape, t: { dy: T; weight: T; dx: T }): Dispatch<T> {
-  const grid = gridOf(tile, rowsOfInputGradient(s), s.inChannels / 4);
+  // A stream's phases have different numbers of taps.
+  const grid = gridOf(tile, rowsOfInputGradient(s), s.inChannels / 4, s.stride ** 2);
   const params = { ...grid.params, ...paramsOf({ ...s, sharedInput: false }) };
   return dispatch(gemm(inputGradient, tile), t, params, grid.tiles * s.streams * s.stride ** 2, {
     operations: conv2dOperations(s),

@@ -53,12 +53,12 @@ export interface Grid {
   readonly params: Record<keyof typeof gridParams, number>;
 }
 
-/** The grid of tiles over C with `rows` rows and `columns` columns (in vec4f). */
-export function gridOf(tile: GemmTile, rows: number, columns: number): Grid {
+/** The grid of tiles over C with `rows` rows and `columns` columns (in vec4f); `interleaved` as in gridPosition. */
+export function gridOf(tile: GemmTile, rows: number, columns: number, interleaved = 1): Grid {
   const perTile = areaOf(tile);
   const rowTiles = divideUp(rows, perTile.rows);
   const columnTiles = divideUp(columns, perTile.columns);
   // Neighbouring workgroups sweep the smaller operand, which stays in the cache, and share a tile of the larger one.
   const rowsFirst = rows < 4 * columns ? 1 : 0;
-  return { tiles: rowTiles * columnTiles, params: { rowTiles, columnTiles, rowsFirst, rows, columns } };
+  return { tiles: rowTiles * columnTiles, params: { rowTiles, columnTiles, rowsFirst, interleaved, rows, columns } };
 }

@@ -44,19 +44,23 @@ export const gridParams = {
   rowTiles: "u32",
   columnTiles: "u32",
   rowsFirst: "u32",
+  interleaved: "u32",
   rows: "u32",
   columns: "u32",
 } as const;
 
 /**
  * Declarations of the place of a workgroup in the grid of tiles: rows (`rowsFirst`) or columns fastest, then the other,
- * then slices.
+ * then slices. Of `interleaved` slices that follow each other, neighbours compute the same tile: where such slices differ
+ * in work, every stretch of workgroups has its share of each. (lavapipe gives each of its threads one stretch.)
  */
 export const gridPosition = /* wgsl */ `
   let byColumns = params.rowsFirst == 0u;
   let inner = select(params.rowTiles, params.columnTiles, byColumns);
   let outer = select(params.columnTiles, params.rowTiles, byColumns);
-  let step = divide(group, inner);
-  let slice = divide(step, outer);
-  let columnTile = select(step - slice * outer, group - step * inner, byColumns);
-  let rowTile = select(group - step * inner, step - slice * outer, byColumns);`;
+  let place = divide(group, params.interleaved);
+  let step = divide(place, inner);
+  let lap = divide(step, outer);
+  let slice = lap * params.interleaved + group - place * params.interleaved;
+  let columnTile = select(step - lap * outer, place - step * inner, byColumns);
+  let rowTile = select(place - step * inner, step - lap * outer, byColumns);`;

@@ -149,6 +149,7 @@ interface Height {
 
 const lavapipeHeights: readonly Height[] = [
   { rows: 32, cost: 1 },
+  { rows: 20, cost: 1.1 },
   { rows: 16, cost: 1.15 },
   { rows: 8, cost: 1.6 },
 ];
