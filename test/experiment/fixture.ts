@@ -63,16 +63,19 @@ export function makeRun(method: string, seed: number, options: RunOptions = {}):
       emo_probs: emo ? rows.flatMap((row) => row.probabilities) : null,
       emotion_true: rows.map(({ emotion }) => emotion),
     },
-    history: {
-      steps: { step: [1, 2, 3], loss: [3, 2.5, 2.25], loss_aes: [0.7, 0.6, 0.5], loss_emo: [2, 1.9, null] },
-      epochs: (["train", "val"] as const).map((split, i) => ({
-        split,
-        epoch: [1, 2, 3],
-        loss: [1.2 + i / 10, 1.1 + i / 8, 1 + i / 7],
-        acc_aes: [0.55, 0.6, 0.65 - i / 20],
-        acc_emo: [0.2, 0.25, 0.3 - i / 20],
-      })),
-    },
+    history: [
+      {
+        tasks,
+        steps: { step: [1, 2, 3], loss: [3, 2.5, 2.25], loss_aes: [0.7, 0.6, 0.5], loss_emo: [2, 1.9, null] },
+        epochs: (["train", "val"] as const).map((split, i) => ({
+          split,
+          epoch: [1, 2, 3],
+          loss: [1.2 + i / 10, 1.1 + i / 8, 1 + i / 7],
+          acc_aes: [0.55, 0.6, 0.65 - i / 20],
+          acc_emo: [0.2, 0.25, 0.3 - i / 20],
+        })),
+      },
+    ],
     fusion: fused
       ? {
           epoch: [0, 1, 2],

@@ -70,6 +70,15 @@ describe("OASIS in folds", () => {
       expect([...themes[0]!].filter((theme) => themes[1]!.has(theme))).toEqual([]);
     }
     expect(readdirSync(join(out, "results"))).toHaveLength(12);
+    for (const { method, history } of results) {
+      const single = method === "resnet50" || method === "wrn";
+      expect(history.map(({ tasks }) => tasks)).toEqual(single ? [["aes"], ["emo"]] : [["aes", "emo"]]);
+      for (const { tasks, epochs } of history) {
+        expect(epochs).toMatchObject([{ split: "train", epoch: [0], loss: [expect.any(Number)] }]);
+        expect(epochs[0]!.acc_aes).toEqual([tasks.includes("aes") ? expect.any(Number) : null]);
+        expect(epochs[0]!.acc_emo).toEqual([tasks.includes("emo") ? expect.any(Number) : null]);
+      }
+    }
     expect(JSON.parse(readFileSync(join(out, "frozen.json"), "utf8")).runs).toHaveLength(12);
   });
 });

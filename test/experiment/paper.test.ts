@@ -154,7 +154,7 @@ describe("the paper's experiment", () => {
         .filter(({ split }) => split === "test")
         .map(({ path }) => path),
     );
-    expect(aenet.history!.epochs[0]!.split).toBe("val");
+    expect(aenet.history[0]!.epochs[0]!.split).toBe("val");
     expect(aenet.fusion!.points).toEqual([0, 1, 2, 3, 4]);
     expect(aenet.fusion!.alpha_p).toHaveLength(1); // one epoch
     expect(aenet.fusion!.alpha_p[0]![0]).not.toBe(0.9); // after which they have moved

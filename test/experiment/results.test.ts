@@ -97,8 +97,11 @@ describe("a result that breaks a rule is refused by the field's name", () => {
     ["predictions.image", changed({ image: [1, 2, 2, 3] })],
     ["fusion.alpha_s[1]", { ...run, fusion: { ...run.fusion!, alpha_s: [[1, 1, 1, 1, 1], [1], [1]] } }],
     [
-      "history.epochs[0].loss",
-      { ...run, history: { steps: null, epochs: [{ ...run.history!.epochs[0], loss: [1] }] } },
+      "history[0].epochs[0].loss",
+      {
+        ...run,
+        history: [{ tasks: ["aes"], steps: null, epochs: [{ ...run.history[0]!.epochs[0]!, loss: [1] }] }],
+      },
     ],
   ])("%s", async (field, broken) => {
     await expect(writeRunResult(folder, broken as RunResult)).rejects.toThrow(`.json: ${field} `);
@@ -113,6 +116,15 @@ describe("a result that breaks a rule is refused by the field's name", () => {
     await expect(writeExperiment(folder, { ...experiment, ...broken } as Experiment)).rejects.toThrow(
       `.json: ${field} `,
     );
+  });
+
+  it("files from before histories were lists are read", async () => {
+    const { tasks: _, ...history } = run.history[0]!;
+    const file = await writeRunResult(folder, run);
+    writeFileSync(file, JSON.stringify({ ...run, history }));
+    expect((await readRunResult(file)).history).toEqual(run.history);
+    writeFileSync(file, JSON.stringify({ ...run, history: null }));
+    expect((await readRunResult(file)).history).toEqual([]);
   });
 
   it("a file that was cut off is named", async () => {

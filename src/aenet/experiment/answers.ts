@@ -3,7 +3,7 @@ import { aestheticLabel, aestheticScore } from "../data/labels.ts";
 import type { Sample } from "../data/manifest.ts";
 import type { ImageResult } from "../evaluate.ts";
 import { largestIndex, sigmoid, softmax } from "../metrics.ts";
-import type { FusionHistory, History, Predictions } from "./results.ts";
+import type { EpochCurve, FusionHistory, History, Predictions } from "./results.ts";
 import type { EpochTrace } from "./trainer.ts";
 
 /** What a method says of one image. */
@@ -57,22 +57,28 @@ export function predictionsOf(
   };
 }
 
-/** Losses by epoch, from 0. */
+/**
+ * Curves by epoch, from 0: the training loss, which is the mean of the epoch's steps, and what was watched. Where that is
+ * the training split, its accuracies stand beside this loss.
+ */
 export function historyOfTraces(epochs: readonly EpochTrace[], lambda: number): History {
   const total = ({ lossAes, lossEmo }: EpochTrace) =>
     lossAes === null ? lossEmo : lossEmo === null ? lossAes : lossAes + lambda * lossEmo;
-  return {
-    steps: null,
-    epochs: [
-      {
-        split: "train",
-        epoch: epochs.map((_, epoch) => epoch),
-        loss: epochs.map(total),
-        acc_aes: epochs.map(() => null),
-        acc_emo: epochs.map(() => null),
-      },
-    ],
-  };
+  const on = (split: "train" | "val") =>
+    epochs.map(({ watched }) => (watched?.split === split ? watched : { loss: null, accAes: null, accEmo: null }));
+  const curve = (split: "train" | "val", loss: (number | null)[]): EpochCurve => ({
+    split,
+    epoch: epochs.map((_, epoch) => epoch),
+    loss,
+    acc_aes: on(split).map(({ accAes }) => accAes),
+    acc_emo: on(split).map(({ accEmo }) => accEmo),
+  });
+  const hasVal = epochs.some(({ watched }) => watched?.split === "val");
+  const val = curve(
+    "val",
+    on("val").map(({ loss }) => loss),
+  );
+  return { steps: null, epochs: [curve("train", epochs.map(total)), ...(hasVal ? [val] : [])] };
 }
 
 /** Fusion or stitch weights by epoch, null where there are none. */

@@ -1,15 +1,15 @@
 /** The rules of results' files, said by the field that breaks one. Pure. */
-import type { Cell, Experiment, RunResult } from "./results.ts";
+import type { Cell, Experiment, StoredRunResult } from "./results.ts";
 
 /** @throws Error naming `file`, the field, its value and the rule. */
-export function checkRunResult(value: unknown, file: string): asserts value is RunResult {
+export function checkRunResult(value: unknown, file: string): asserts value is StoredRunResult {
   const run = new Field(value, `results ${file}: `).object();
   run.at("format").equals("aenet-run-result/1");
   run.at("method").text();
   checkCell(run.at("cell"));
   run.at("seed").integer(0);
   run.at("fold").nullOr((fold) => fold.integer(0));
-  const tasks = run.at("tasks").list(1, (task) => task.oneOf(["aes", "emo"]));
+  const tasks = run.at("tasks").list(1, checkTask);
   run.at("networks").list(0, (network) => {
     network.object().at("arch").text();
     network.at("parameters").integer(0);
@@ -22,7 +22,13 @@ export function checkRunResult(value: unknown, file: string): asserts value is R
   run.at("settings").object();
   const classes = run.at("classes").list(0, (name) => name.text()).length;
   checkPredictions(run.at("predictions").object(), classes, tasks as string[]);
-  run.at("history").nullOr(checkHistory);
+  run.at("history").nullOr((history) => {
+    if (!Array.isArray(history.value)) return checkHistory(history);
+    history.list(0, (network) => {
+      network.object().at("tasks").list(1, checkTask);
+      checkHistory(network);
+    });
+  });
   run.at("fusion").nullOr(checkFusion);
 }
 
@@ -63,6 +69,10 @@ export function checkExperiment(value: unknown, file: string): asserts value is 
       entry.at("differences").list(2, (difference) => difference.number(-1, 1));
     });
   });
+}
+
+function checkTask(task: Field): void {
+  task.oneOf(["aes", "emo"]);
 }
 
 function checkCell(cell: Field): void {

@@ -47,7 +47,8 @@ export interface RunResult {
   /** Names of the emotions, in the order of `predictions.emo_probs`. */
   readonly classes: readonly string[];
   readonly predictions: Predictions;
-  readonly history: History | null;
+  /** One of every network that has one, in the order of `networks`. */
+  readonly history: readonly NetworkHistory[];
   readonly fusion: FusionHistory | null;
 }
 
@@ -78,7 +79,17 @@ export interface Predictions {
   readonly emotion_true: readonly (number | null)[];
 }
 
-/** How training went, from `metrics.jsonl`. */
+/** A run as a file holds it: older ones have the history of one network, which answers all tasks, or null. */
+export type StoredRunResult = Omit<RunResult, "history"> & {
+  readonly history: RunResult["history"] | History | null;
+};
+
+export interface NetworkHistory extends History {
+  /** What the network answers. */
+  readonly tasks: readonly Task[];
+}
+
+/** How training went, from `metrics.jsonl` or a small network's epochs. */
 export interface History {
   /** Means over equal stretches of steps; `step` is a stretch's last one. */
   readonly steps: {
@@ -202,10 +213,11 @@ export function roundResult(result: RunResult): RunResult {
       aes_score: predictions.aes_score.map(roundOrNull),
       emo_probs: predictions.emo_probs && roundRows(predictions.emo_probs, classes.length),
     },
-    history: history && {
-      steps: history.steps && mapColumns(history.steps),
-      epochs: history.epochs.map((curve) => ({ ...mapColumns(curve), split: curve.split })),
-    },
+    history: history.map(({ tasks, steps, epochs }) => ({
+      tasks,
+      steps: steps && mapColumns(steps),
+      epochs: epochs.map((curve) => ({ ...mapColumns(curve), split: curve.split })),
+    })),
     fusion: fusion && {
       ...fusion,
       alpha_p: fusion.alpha_p.map((row) => row.map(round)),
@@ -228,7 +240,8 @@ export async function writeRunResult(folder: string, result: RunResult): Promise
 export async function readRunResult(file: string): Promise<RunResult> {
   const result = await readJson(file);
   checkRunResult(result, file);
-  return result;
+  const { history, tasks } = result;
+  return { ...result, history: history === null ? [] : "epochs" in history ? [{ tasks, ...history }] : history };
 }
 
 /** Writes `folder/experiment.json`. @throws Error naming the field that breaks a rule. */

@@ -11,7 +11,7 @@ import { evaluateSplit, type ImageResult } from "../evaluate.ts";
 import { Inference } from "../inference.ts";
 import { type InitFlag, loadedValues, planInitialization } from "../initialize.ts";
 import type { Metrics } from "../metrics.ts";
-import { createNetwork } from "../model.ts";
+import { createNetwork, type Network } from "../model.ts";
 import { defaultPreprocessing } from "../preprocessing.ts";
 import { frozenBy } from "../training/freeze.ts";
 import { type StepLosses, TrainingStep } from "../training/step.ts";
@@ -50,6 +50,8 @@ export interface TrainingJob {
   readonly seeds: { readonly init: number; readonly order: number };
   /** Trunks to start from. */
   readonly start: readonly StartWeights[];
+  /** The split that the network is evaluated on after every epoch, for its curves; this changes no weight. null: none. */
+  readonly watch: Split | null;
 }
 
 /** Weights of one stream's trunk, for all streams (--init) or one. */
@@ -71,10 +73,22 @@ export interface EpochTrace {
   readonly lossAes: number | null;
   readonly lossEmo: number | null;
   readonly fusion: Readonly<Record<string, number>>;
+  /** On the split that was watched; absent in what was trained before any was. */
+  readonly watched?: WatchedEpoch | null;
+}
+
+/** What a network says of a whole split at an epoch's end: in evaluation mode, of the centre of each image. */
+export interface WatchedEpoch {
+  readonly split: Split;
+  readonly loss: number | null;
+  readonly accAes: number | null;
+  readonly accEmo: number | null;
 }
 
 const momentum = 0.9;
 const weightDecay = 1e-4;
+/** Images at once where nothing is trained. */
+const testBatch = 64;
 
 /** A step's losses or gradients were not finite. */
 export class Diverged extends Error {
@@ -121,8 +135,10 @@ export async function trainNetwork(device: Device, job: TrainingJob, signal?: Ab
     weightDecay,
     frozen: ({ name }) => isFrozen(name),
   });
+  let watch: Watcher | null = null;
   try {
     parameters.write(startWeights(job));
+    watch = job.watch && (await watcherOf(device, network, data, job.watch, rates.lambda));
     const total = budget.epochs * loader.batchesPerEpoch;
     const epochs: EpochTrace[] = [];
     let steps = 0;
@@ -150,15 +166,44 @@ export async function trainNetwork(device: Device, job: TrainingJob, signal?: Ab
         lossAes: meanOf(losses.map(({ aes }) => aes)),
         lossEmo: meanOf(losses.map(({ emo }) => emo)),
         fusion: fusionOf(await parameters.read()),
+        watched: watch && (await watch.evaluate()),
       });
     }
     return { weights: await parameters.read(), steps, epochs };
   } finally {
     loader.close();
     await device.gpu.queue.onSubmittedWorkDone().catch(() => {});
+    watch?.destroy();
     step.destroy();
     parameters.destroy();
   }
+}
+
+interface Watcher {
+  evaluate(): Promise<WatchedEpoch>;
+  destroy(): void;
+}
+
+/** Evaluates a network that is being trained, with the weights and running statistics it has at the time. */
+async function watcherOf(
+  device: Device,
+  network: Network,
+  { samples, source }: Images,
+  split: Split,
+  lambda: number,
+): Promise<Watcher> {
+  const { imageSize, decodedSize } = source;
+  const { classes } = network.architecture;
+  const preprocessing = { ...defaultPreprocessing, imageSize };
+  const inference = await Inference.create(device, network, { batchSize: testBatch, decodedSize, preprocessing });
+  return {
+    async evaluate() {
+      const loader = new EvalLoader({ samples, classes, images: source, batchSize: testBatch, split });
+      const { loss, accAes, accEmo } = await evaluateSplit(inference, loader, classes.length, { lambda });
+      return { split, loss, accAes, accEmo };
+    },
+    destroy: () => inference.destroy(),
+  };
 }
 
 /** {@link trainNetwork}, begun anew at half the rates as often as it diverges, at most eight times. */
@@ -214,7 +259,7 @@ export async function testNetwork(
 ): Promise<{ metrics: Metrics; rows: number[]; results: ImageResult[] }> {
   const network = createNetwork(architecture);
   const { imageSize, decodedSize } = source;
-  const batchSize = 64;
+  const batchSize = testBatch;
   const inference = await Inference.create(device, network, {
     batchSize,
     decodedSize,

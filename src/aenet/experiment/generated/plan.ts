@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Device } from "../../../kernels/device.ts";
 import { parseSafetensors } from "../../../nn/index.ts";
 import { Random } from "../../../random.ts";
-import { type Architecture, createArchitecture, type Task } from "../../architecture.ts";
+import { type Architecture, type ArchName, createArchitecture, type Task, tasksOf } from "../../architecture.ts";
 import { configSha256 } from "../../config.ts";
 import { EIGHT_EMOTIONS } from "../../data/classes.ts";
 import type { ImageSource } from "../../data/image-source.ts";
@@ -290,6 +290,7 @@ class Plan {
             order: seedOf(seed, "order", repetition.kind, repetition.index, "pretraining", from),
           },
           start,
+          watch: null,
         };
         const device = await this.#context.device();
         const trained = await trainUntilFinite(device, job, signal);
@@ -520,7 +521,10 @@ class Plan {
             predictions: predictionsOf(data.samples, rows, averageAnswers(results), EIGHT_EMOTIONS, {
               imageOf: (row) => row,
             }),
-            history: traces.length === 1 ? historyOfTraces(traces[0]!, Number(frozen.settings.lambda)) : null,
+            history: trained.networks.map(({ arch, epochs }) => ({
+              tasks: tasksOf(arch as ArchName),
+              ...historyOfTraces(epochs, Number(frozen.settings.lambda)),
+            })),
             fusion,
           });
         });
@@ -557,7 +561,7 @@ class Plan {
               pretraining: "",
               settings: {},
               predictions: predictionsOf(samples, rows, answered, EIGHT_EMOTIONS, { imageOf: (row) => row }),
-              history: null,
+              history: [],
               fusion: null,
             });
         }),
@@ -628,7 +632,8 @@ class Plan {
       for (const [flag, from] of Object.entries(network.start) as [InitFlag, Pretraining][])
         start.push(await this.#startFrom(flag, this.#pretrainingId(repetition, from, cell.rho), from));
       const budget = { epochs, batchSize };
-      const job = { architecture, data, rates, budget, freeze: network.freeze, augment: true, seeds, start };
+      const watch = folder ? ("val" as const) : null; // a trial shows no curves
+      const job = { architecture, data, rates, budget, freeze: network.freeze, augment: true, seeds, start, watch };
       // A setting that diverges in tuning is not chosen; later it has to end with something.
       const trained = folder
         ? await trainUntilFinite(device, job, signal)

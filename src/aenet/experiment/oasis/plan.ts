@@ -1,7 +1,7 @@
 /** The paper's six methods on OASIS, cross-validated by theme: descriptive only. */
 import { join } from "node:path";
 import type { Device } from "../../../kernels/device.ts";
-import { type Architecture, createArchitecture } from "../../architecture.ts";
+import { type Architecture, type ArchName, createArchitecture, tasksOf } from "../../architecture.ts";
 import { configSha256 } from "../../config.ts";
 import { FileImages } from "../../data/image-source.ts";
 import type { OasisPhoto } from "../../data/import-oasis.ts";
@@ -112,7 +112,8 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
         const budget = { epochs, batchSize };
         const trained = await trainUntilFinite(
           device,
-          { architecture, data, rates, budget, freeze, augment: true, seeds, start: [] },
+          // There is no validation split, and the test split is read once and at the end.
+          { architecture, data, rates, budget, freeze, augment: true, seeds, start: [], watch: "train" },
           signal,
         );
         const config = configSha256({ ...settings, architecture, freeze, seeds, fold } as unknown as Record<
@@ -182,7 +183,7 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
           const data = imagesOf(fold);
           const device = await context.device();
           const answered = await answersOf(device, folder.path, frozen.networks, architectureOf, data, "test");
-          const traces = trained.networks.length === 1 ? trained.networks[0]!.epochs : null;
+          const traces = trained.networks.map(({ epochs }) => epochs);
           await writeRunResult(folder.path, {
             format: "aenet-run-result/1",
             ...key,
@@ -196,8 +197,11 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
               imageOf: (row) => data.samples[row]!.path,
               groupOf: (row) => photos[row]!.group,
             }),
-            history: traces && historyOfTraces(traces, rates.lambda),
-            fusion: traces && fusionHistoryOf(traces),
+            history: trained.networks.map(({ arch, epochs }) => ({
+              tasks: tasksOf(arch as ArchName),
+              ...historyOfTraces(epochs, rates.lambda),
+            })),
+            fusion: traces.length === 1 ? fusionHistoryOf(traces[0]!) : null,
           });
         });
       },

@@ -19,7 +19,7 @@ import { averageAnswers, fusionHistoryOf, predictionsOf } from "../answers.ts";
 import { type FrozenRun, readFrozen, readFrozenCheckpoint, readingId, recordReading, writeFrozen } from "../frozen.ts";
 import { historyOf, parseMetrics } from "../history.ts";
 import { type MethodPlan, methodNamed, type NetworkPlan, type Pretraining, tasksOfMethod } from "../methods.ts";
-import { type Experiment, type ResultKey, writeRunResult } from "../results.ts";
+import { type Experiment, type NetworkHistory, type ResultKey, writeRunResult } from "../results.ts";
 import { seedOf } from "../streams.ts";
 import { fusionOf, Interrupted, type Rates } from "../trainer.ts";
 import type { Job, JobPlace, WorkFolder } from "../worklist.ts";
@@ -529,8 +529,14 @@ class Plan {
     const samples = await samplesOf(file);
     const rowOf = new Map(samples.map(({ path }, row) => [path, row]));
     const rows = images[0]!.map(({ path }) => rowOf.get(path)!);
-    const [only] = trained.networks;
-    const metrics = trained.networks.length === 1 ? await readFile(join(folder.path, only!.metrics), "utf8") : null;
+    const only = trained.networks.length === 1 ? trained.networks[0] : undefined;
+    const history: NetworkHistory[] = [];
+    // The other sets' rows would only show the same curves again.
+    for (const { arch, metrics } of set === "iae" ? trained.networks : [])
+      history.push({
+        tasks: tasksOf(arch as NetworkPlan["arch"]),
+        ...historyOf(parseMetrics(await readFile(join(folder.path, metrics), "utf8"))),
+      });
     await writeRunResult(folder.path, {
       format: "aenet-run-result/1",
       ...key,
@@ -541,7 +547,7 @@ class Plan {
       settings: { ...frozen.settings, damaged },
       classes: EIGHT_EMOTIONS,
       predictions: predictionsOf(samples, rows, answers, EIGHT_EMOTIONS, { imageOf: (row) => samples[row]!.path }),
-      history: set === "iae" && metrics !== null ? historyOf(parseMetrics(metrics)) : null,
+      history,
       fusion: set === "iae" && only?.fusion ? await readFusion(join(folder.path, only.fusion)) : null,
     });
   }

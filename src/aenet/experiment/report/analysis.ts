@@ -151,7 +151,10 @@ function analyseCell(
         tasks: byTask((task) =>
           taskReport(method, cell, task, scores[task], shared_seeds[task], gain(method.name, task)),
         ),
-        curves: groupByTasks(runs).map(([answered, alike]) => ({ tasks: answered, curves: curvesOf(alike) })),
+        curves: groupByTasks(runs.flatMap(({ history }) => history)).map(([answered, alike]) => ({
+          tasks: answered,
+          curves: curvesOf(alike),
+        })),
         fusion: fusionRatios(runs),
       };
     });
@@ -203,12 +206,12 @@ function parametersOf(runs: readonly RunResult[]): number[] {
   return groupByTasks(runs).flatMap(([, alike]) => alike[0]!.networks.map(({ parameters }) => parameters));
 }
 
-function groupByTasks(runs: readonly RunResult[]): [readonly Task[], RunResult[]][] {
-  const groups = new Map<string, [readonly Task[], RunResult[]]>();
-  for (const run of runs) {
-    const key = run.tasks.join();
-    const group = groups.get(key) ?? [run.tasks, []];
-    group[1].push(run);
+function groupByTasks<T extends { readonly tasks: readonly Task[] }>(all: readonly T[]): [readonly Task[], T[]][] {
+  const groups = new Map<string, [readonly Task[], T[]]>();
+  for (const one of all) {
+    const key = one.tasks.join();
+    const group = groups.get(key) ?? [one.tasks, []];
+    group[1].push(one);
     groups.set(key, group);
   }
   return [...groups.values()];

@@ -1,5 +1,5 @@
 /** Loss, accuracy and fusion weights over epochs: each seed's, and their mean. Pure. */
-import type { EpochCurve, FusionHistory, RunResult } from "../results.ts";
+import type { EpochCurve, FusionHistory, NetworkHistory, RunResult } from "../results.ts";
 import { mean } from "../statistics/summary.ts";
 
 export type CurveName = "loss" | "acc_aes" | "acc_emo";
@@ -8,19 +8,19 @@ export type CurveName = "loss" | "acc_aes" | "acc_emo";
 export interface Curve {
   readonly quantity: CurveName;
   readonly split: EpochCurve["split"];
-  /** One line a run. */
+  /** One line a network: of every seed, and of every member of an ensemble. */
   readonly runs: readonly { readonly epoch: readonly number[]; readonly value: readonly (number | null)[] }[];
   /** Over the runs, at epochs that all of them have. */
   readonly mean: { readonly epoch: readonly number[]; readonly value: readonly number[] };
 }
 
-/** Curves of runs that are alike (one method in one cell, the networks of one task or of both); none without values. */
-export function curvesOf(runs: readonly RunResult[]): Curve[] {
+/** Curves of networks that are alike (of one method in one cell, answering the same tasks); none without values. */
+export function curvesOf(networks: readonly NetworkHistory[]): Curve[] {
   const curves: Curve[] = [];
   for (const quantity of ["loss", "acc_aes", "acc_emo"] as const)
     for (const split of ["train", "val", "test"] as const) {
-      const lines = runs
-        .flatMap(({ history }) => history?.epochs.filter((curve) => curve.split === split) ?? [])
+      const lines = networks
+        .flatMap(({ epochs }) => epochs.filter((curve) => curve.split === split))
         .map((curve) => ({ epoch: curve.epoch, value: curve[quantity] }))
         .filter(({ value }) => value.some((number) => number !== null));
       if (lines.length > 0) curves.push({ quantity, split, runs: lines, mean: meanLine(lines) });

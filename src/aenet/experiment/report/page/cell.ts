@@ -249,7 +249,22 @@ function curvesPart({ rows }: CellReport): Markup | null {
       }),
     ),
   );
-  return drawn.length === 0 ? null : disclosure("Loss and accuracy by epoch", charts(drawn));
+  if (drawn.length === 0) return null;
+  const found = rows.flatMap((row) => row.curves.flatMap(({ curves }) => curves));
+  const isLossAlone = found.every(({ quantity, split }) => quantity === "loss" && split === "train");
+  const isTrainTested = found.some(({ quantity, split }) => quantity !== "loss" && split === "train");
+  return disclosure(
+    isLossAlone ? "Training loss by epoch" : "Loss and accuracy by epoch",
+    isTrainTested
+      ? element(
+          "p",
+          { class: "muted" },
+          "Of the training split, losses are means of an epoch's steps, as they were trained on; accuracies are those of the " +
+            "epoch's end, evaluated as a test split is.",
+        )
+      : null,
+    charts(drawn),
+  );
 }
 
 function curveChart(heading: string, curves: readonly Curve[]): Markup {
