@@ -37,7 +37,7 @@ const experiment: Experiment = {
   cells: [
     { cell: primaryCell, title: "primary", kind: "primary", seeds, folds: null },
     { cell: "photographs", title: "photographs", kind: "descriptive", seeds: [0], folds: 3 },
-    { cell: "iae", title: "IAE", kind: "descriptive", seeds: [0], folds: null },
+    { cell: "iae", title: "IAE", kind: "paired", seeds: [0], folds: null },
   ],
   primary: (["aes", "emo"] as const).flatMap((task) =>
     ["aenet-fl", "csnet"].map((against) => ({ method: "aenet", against, task, cell: primaryCell })),
@@ -160,6 +160,58 @@ describe("the report's numbers", () => {
     expect(() => analyse(experiment, [...results, results[0]!], precision)).toThrow(
       "two runs of aenet-fl in rho0.5-n512, seed 0",
     );
+  });
+});
+
+describe("paired cells", () => {
+  /** AENet and CSNet on IAE, right on the images of the masks, one a seed. */
+  const run = (method: string, seed: number, right: string): RunResult => ({
+    ...makeRun(method, seed, { cell: "iae", tasks: ["aes"] }),
+    predictions: {
+      ...{ image: [...right].map((_, i) => i), groups: null, emo_probs: null },
+      aes_prob: [...right].map((mark) => (mark === "+" ? 0.9 : 0.1)),
+      aes_true: [...right].map(() => 1),
+      aes_score: [...right].map(() => null),
+      emotion_true: [...right].map(() => null),
+    },
+  });
+  const methods = experiment.methods.filter(({ name }) => ["aenet", "csnet", "resnet50"].includes(name));
+  const found = (seeds: readonly number[], runs: readonly RunResult[]) => {
+    const cells = [{ cell: "iae", title: "IAE", kind: "paired", seeds, folds: null }] as const;
+    const report = analyse({ ...experiment, methods, cells, primary: [] }, runs, precision);
+    return report.cells[0]!.differences.map(({ against, test }) => ({ against, test }));
+  };
+  const one = [
+    run("aenet", 0, "++++++--++"), //
+    run("csnet", 0, "+-----+-++"), // AENet better on 5, worse on 1
+    run("resnet50", 0, "-----+--++"), // better on 5, worse on none
+  ];
+
+  it("have McNemar's exact test of one seed, and Holm's over the rows", () => {
+    expect(found([0], one)).toEqual([
+      { against: "resnet50", test: { better: 5, worse: 0, p: expect.closeTo(2 / 32), holm: expect.closeTo(4 / 32) } },
+      { against: "csnet", test: { better: 5, worse: 1, p: expect.closeTo(14 / 64), holm: expect.closeTo(14 / 64) } },
+    ]);
+  });
+
+  it("have the images of several seeds as units, so that trainings that answer alike say no more than one", () => {
+    const again = one.map((run) => ({ ...run, seed: 1 }));
+    const [single, both] = [found([0], one), found([0, 1], [...one, ...again])];
+    for (const [i, { test }] of both.entries()) expect(test!.p).toBeCloseTo(single[i]!.test!.p, 12);
+  });
+
+  it("are not tested before all runs of a task are there", () => {
+    expect(found([0, 1], one).map(({ test }) => test)).toEqual([null, null]);
+    expect(found([0], one.slice(0, 2)).map(({ test }) => test)).toEqual([null]);
+  });
+
+  it("show their tests on the page and in the table; other cells have none", () => {
+    const section = (id: string) => [...elements(root, "section")].find(({ attributes }) => attributes.id === id)!;
+    expect(textOf(section("cell-iae"))).toContain("p by Holm");
+    expect(textOf(section("cell-photographs"))).not.toContain("p by Holm");
+    const { header, rows } = parseCsv(reportTables(report)["differences.csv"]!, "differences.csv");
+    for (const { values } of rows)
+      expect(values[header.indexOf("p_holm")] !== "").toBe(values[header.indexOf("cell")] === "iae");
   });
 });
 

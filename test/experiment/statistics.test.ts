@@ -18,6 +18,7 @@ import {
 import { holm, testFamily } from "../../src/aenet/experiment/statistics/family.ts";
 import { fitGaussian } from "../../src/aenet/experiment/statistics/gaussian.ts";
 import { expectedCounts, explainedVariance, histogram } from "../../src/aenet/experiment/statistics/histogram.ts";
+import { pairedImagesTest } from "../../src/aenet/experiment/statistics/paired-images.ts";
 import { detectableEffect } from "../../src/aenet/experiment/statistics/power.ts";
 import { areaUnderCurve, averageRanks, pearson, spearman } from "../../src/aenet/experiment/statistics/ranks.ts";
 import { signFlipInterval, signFlipTest } from "../../src/aenet/experiment/statistics/sign-flip.ts";
@@ -248,6 +249,26 @@ describe("sign-flip test", () => {
       for (const outside of [low - 1e-6, high + 1e-6]) expect(p(outside)).toBeLessThanOrEqual(alpha);
     }
     expect(signFlipInterval([1, 2, 3], 0.05)).toEqual({ low: -Infinity, high: Infinity });
+  });
+});
+
+describe("paired images test", () => {
+  it("is McNemar's exact test where every method was trained once, by hand", () => {
+    expect(pairedImagesTest([1, 1, 1, 1, 1, -1, 0, 0])).toBeCloseTo((2 * (1 + 6)) / 2 ** 6, 14);
+    expect(pairedImagesTest([-1, -1, -1, -1, -1])).toBeCloseTo(2 / 2 ** 5, 14);
+    expect([pairedImagesTest([1, -1]), pairedImagesTest([0, 0]), pairedImagesTest([1, 1, -1])]).toEqual([1, 1, 1]);
+    // Python's exact fractions: 1,600 of 3,000 images.
+    const many = Array.from({ length: 3000 }, (_, i) => (i < 1600 ? 1 : -1));
+    expect(pairedImagesTest(many)).toBeCloseTo(0.0002785639610392337, 14);
+  });
+
+  it("is the sign-flip test of whole numbers, for as many as there are", () => {
+    const random = new Random(0, "paired images test");
+    for (let trial = 0; trial < 20; trial++) {
+      const differences = Array.from({ length: 20 }, () => random.integer(7) - 2);
+      expect(pairedImagesTest(differences)).toBeCloseTo(signFlipTest(differences), 12);
+    }
+    expect(() => pairedImagesTest([0.5])).toThrow("0.5, not a whole number");
   });
 });
 

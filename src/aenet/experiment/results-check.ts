@@ -49,7 +49,8 @@ export function checkExperiment(value: unknown, file: string): asserts value is 
   const cells = experiment.at("cells").list(1, (cell) => {
     checkCell(cell.object().at("cell"));
     cell.at("title").text();
-    cell.at("kind").oneOf(["primary", "exploratory", "descriptive"]);
+    const isOneSet = typeof cell.at("cell").value === "string" && cell.at("folds").value === null;
+    cell.at("kind").oneOf(["primary", "exploratory", "descriptive", ...(isOneSet ? ["paired"] : [])]);
     cell.at("seeds").distinct(cell.at("seeds").list(1, (seed) => seed.integer(0)));
     cell.at("folds").nullOr((folds) => folds.integer(2));
   });

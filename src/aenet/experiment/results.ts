@@ -156,8 +156,11 @@ export type PaperRow = (typeof paperRows)[number];
 export interface PlannedCell {
   readonly cell: Cell;
   readonly title: string;
-  /** Tests decide in a primary cell alone; exploratory ones are shown, descriptive ones get intervals and no test. */
-  readonly kind: "primary" | "exploratory" | "descriptive";
+  /**
+   * The primary family is tested in a primary cell; in a paired one, which has one test set of independent images, AENet is
+   * tested against every other method. Exploratory ones are shown, descriptive ones get intervals and no test.
+   */
+  readonly kind: "primary" | "paired" | "exploratory" | "descriptive";
   readonly seeds: readonly number[];
   /** Number of folds that make one seed's test set, or null. */
   readonly folds: number | null;

@@ -121,7 +121,7 @@ export function describePaper({ seeds, methods }: PaperProtocol): Experiment {
     cells: (Object.keys(testSets) as TestSet[]).map((cell) => ({
       cell,
       title: testSets[cell].title,
-      kind: "descriptive",
+      kind: "paired",
       seeds: range(seeds),
       folds: null,
     })),

@@ -12,7 +12,7 @@ import {
 import { mean } from "../statistics/summary.ts";
 import { type Answers, answersOf, pairAnswers } from "./answers.ts";
 import { checkDesign, type DesignCheck } from "./checks.ts";
-import { compare, type Difference, type PrimaryTest, testPrimary } from "./comparisons.ts";
+import { compare, type Difference, type PrimaryTest, testPaired, testPrimary } from "./comparisons.ts";
 import { type Curve, curvesOf, type FusionRatios, fusionRatios } from "./curves.ts";
 import { paperAccuracy } from "./paper.ts";
 import { accuracyOf, type Precision, scoreAnswers, type TaskScores } from "./scores.ts";
@@ -44,7 +44,10 @@ export interface CellReport {
   readonly shared_seeds: Readonly<Record<Task, readonly number[]>>;
   /** Methods that have answers, in the experiment's order. */
   readonly rows: readonly MethodReport[];
-  /** AENet minus every other method but the oracle. In a primary cell those of the primary family stand among them, too. */
+  /**
+   * AENet minus every other method but the oracle, tested in a paired cell. In a primary cell those of the primary family
+   * stand among them, too.
+   */
   readonly differences: readonly Difference[];
 }
 
@@ -158,12 +161,17 @@ function analyseCell(
         fusion: fusionRatios(runs),
       };
     });
-  const differences = tasks.flatMap((task) =>
-    rows
-      .filter(({ method }) => method !== protagonist && method !== "oracle")
-      .map(({ method }) => compare(answers(protagonist, task), answers(method, task), task, precision))
-      .filter((difference) => difference !== null),
-  );
+  const against = experiment.methods
+    .map(({ name }) => name)
+    .filter((name) => name !== protagonist && name !== "oracle");
+  const differences = tasks.flatMap((task) => {
+    const [ours, others] = [answers(protagonist, task), against.map((method) => answers(method, task))];
+    const tests = planned.kind === "paired" ? testPaired(ours, others, planned.seeds) : null;
+    return others.flatMap((theirs, i) => {
+      const difference = compare(ours, theirs, task, precision);
+      return difference === null ? [] : [{ ...difference, test: tests?.[i] ?? null }];
+    });
+  });
   return {
     cell,
     name,

@@ -3,7 +3,8 @@ import type { Task } from "../../architecture.ts";
 import { largestIndex } from "../../metrics.ts";
 import type { Interval } from "../../statistics.ts";
 import { type Cell, type Comparison, cellName, type Experiment, type RunResult } from "../results.ts";
-import { testFamily } from "../statistics/family.ts";
+import { holm, testFamily } from "../statistics/family.ts";
+import { pairedImagesTest } from "../statistics/paired-images.ts";
 import { detectableEffect } from "../statistics/power.ts";
 import { deviation, deviationLimit, mean } from "../statistics/summary.ts";
 import { type Answers, answersOf, pairAnswers } from "./answers.ts";
@@ -22,6 +23,19 @@ export interface Difference {
   /** 95 %, of this difference by itself: nothing is decided by it. */
   readonly interval: Interval | null;
   readonly interval_kind: DrawnKind;
+  /** Null where nothing is tested: outside of paired cells, and before all runs of a task are there. */
+  readonly test: PairedTest | null;
+}
+
+/** The test of a difference, by image: it is about these very trainings, whatever other photographs they are shown. */
+export interface PairedTest {
+  /** Images on which more of the method's trainings were right than of the other's, and fewer. */
+  readonly better: number;
+  readonly worse: number;
+  /** Exact, two-sided, of this test alone: McNemar's where there is one seed. */
+  readonly p: number;
+  /** After Holm's procedure over all methods that AENet is tested against on the task. */
+  readonly holm: number;
 }
 
 export type Verdict = "method wins" | "against wins" | "no difference shown" | "incomplete";
@@ -72,7 +86,40 @@ export function compare(
   const own = pairs.map(([a]) => a);
   const name = `${cellName(own[0]!.runs[0]!.cell)} ${method} against ${against} ${task}`;
   const { value, ...figures } = meanOver(own, difference, { ...precision, name });
-  return { method, against, task, seeds: own.map(({ seed }) => seed), mean: value, ...figures };
+  return { method, against, task, seeds: own.map(({ seed }) => seed), mean: value, ...figures, test: null };
+}
+
+/**
+ * The tests of a paired cell on one task, in the order of `others`, which are all that the method is held against.
+ * @returns null unless every planned seed of every one is there: what is looked at early is not tested.
+ */
+export function testPaired(
+  method: readonly Answers[],
+  others: readonly (readonly Answers[])[],
+  planned: readonly number[],
+): PairedTest[] | null {
+  const family = others.map((answers) => pairAnswers(method, answers).filter(([{ seed }]) => planned.includes(seed)));
+  if (family.length === 0 || family.some((pairs) => pairs.length < planned.length)) return null;
+  const differences = family.map(differencesByImage);
+  const pValues = differences.map(pairedImagesTest);
+  const adjusted = holm(pValues);
+  return differences.map((by, i) => ({
+    better: by.filter((difference) => difference > 0).length,
+    worse: by.filter((difference) => difference < 0).length,
+    p: pValues[i]!,
+    holm: adjusted[i]!,
+  }));
+}
+
+/** How many more of the left method's seeds are right on each image than of the right one's. */
+function differencesByImage(pairs: readonly (readonly [Answers, Answers])[]): number[] {
+  const byImage = new Map<string | number, number>();
+  for (const [a, b] of pairs)
+    a.images.forEach((image, i) => {
+      const isRight = (of: Answers) => Number(of.predicted[i] === a.truth[i]);
+      byImage.set(image, (byImage.get(image) ?? 0) + isRight(a) - isRight(b));
+    });
+  return [...byImage.values()];
 }
 
 /**

@@ -101,14 +101,18 @@ function checks({ checks }: Report): string {
   ]);
 }
 
-/** AENet against every other method but the oracle in every cell; nothing is decided by these. */
+/** AENet against every other method but the oracle in every cell; tested in paired cells alone. */
 function differences({ cells }: Report): string {
   return rowsOf([
-    ["cell", "method", "against", "task", "pairs", "mean_difference", "deviation", "low", "high", "interval"],
+    [
+      ...["cell", "method", "against", "task", "pairs", "mean_difference", "deviation", "low", "high", "interval"],
+      ...["images_better", "images_worse", "p", "p_holm"],
+    ],
     ...cells.flatMap((cell) =>
       cell.differences.map((of) => [
         ...[cell.name, of.method, of.against, of.task, of.seeds.length, of.mean, of.deviation],
         ...[...limits(of.interval), of.interval_kind],
+        ...[of.test?.better, of.test?.worse, of.test?.p, of.test?.holm],
       ]),
     ),
   ]);

@@ -103,7 +103,7 @@ function incompleteBeta(x: number, a: number, b: number): number {
 }
 
 /** ln Γ(x) for x > 0: Stirling's series after shifting x beyond 15. */
-function logGamma(x: number): number {
+export function logGamma(x: number): number {
   let shift = 0;
   for (; x < 15; x++) shift -= Math.log(x);
   const inverse = 1 / (x * x);

@@ -9,13 +9,16 @@ import { element, fragment, type Markup } from "../markup.ts";
 import type { IntervalKind, TaskScores } from "../scores.ts";
 import { seedsText, settingsText } from "../settings.ts";
 import { inlineSvg } from "../svg.ts";
-import { countText, decimals, estimateText, gainText, percents, points, range, taskNames } from "./format.ts";
+import { countText, decimals, estimateText, gainText, percents, points, pValue, range, taskNames } from "./format.ts";
 import { type Row, table, withSmall } from "./table.ts";
 import type { Titles } from "./titles.ts";
 
 const kinds: Readonly<Record<CellReport["kind"], string>> = {
   primary: "Primary cell: only the primary tests decide; all else here is shown without a claim.",
   exploratory: "Exploratory: shown for orientation. No wins are claimed here.",
+  paired:
+    "Tested by image: AENet against every other row, with Holm's procedure over the rows of a task. It is these trainings that " +
+    "are tested, on other photographs of the kind; how other trainings would do, only seeds tell.",
   descriptive: "Descriptive: intervals, and no tests.",
 };
 
@@ -178,11 +181,27 @@ function describeKinds(answered: readonly [MethodReport, TaskReport][]): string 
 
 function differencesPart({ differences, kind }: CellReport, titles: Titles): Markup | null {
   if (differences.length === 0) return null;
+  const isTested = kind === "paired";
+  const notes = { primary: " (exploratory: the primary tests stand above)", paired: ", with tests" } as const;
   return disclosure(
-    `AENet minus other methods${kind === "primary" ? " (exploratory: the primary tests stand above)" : ""}`,
+    `AENet minus other methods${kind in notes ? notes[kind as keyof typeof notes] : ""}`,
+    isTested
+      ? element(
+          "p",
+          { class: "muted" },
+          "p is exact and two-sided. Of one seed it is McNemar's, of the images on which one method is right and the other wrong; of " +
+            "several seeds an image counts by how many more trainings of the one are right on it, and the signs of these differences " +
+            "are flipped. It is not told before all runs of a task are there.",
+        )
+      : null,
     table(
-      "Paired differences of test accuracy, in percentage points; each interval by itself, nothing is decided by it",
-      ["against", "pairs", "mean ± deviation", "95 % interval", "interval"],
+      `Paired differences of test accuracy, in percentage points; each interval by itself, ${
+        isTested ? "what is decided is decided by Holm's p" : "nothing is decided by it"
+      }`,
+      [
+        ...["against", "pairs", "mean ± deviation", "95 % interval", "interval"],
+        ...(isTested ? ["images better / worse", "p", "p by Holm"] : []),
+      ],
       differences.map((of) => ({
         name: titles.method(of.against),
         under: [taskNames[of.task]],
@@ -191,6 +210,11 @@ function differencesPart({ differences, kind }: CellReport, titles: Titles): Mar
           `${points(of.mean)}${of.deviation === null ? "" : ` ± ${percents(of.deviation)}`}`,
           of.interval === null ? "–" : range(of.interval, points),
           kindTexts[of.interval_kind],
+          ...(isTested
+            ? of.test
+              ? [`${of.test.better} / ${of.test.worse}`, pValue(of.test.p), pValue(of.test.holm)]
+              : ["–", "–", "–"]
+            : []),
         ],
       })),
     ),
