@@ -1,6 +1,13 @@
 /** What the benchmarks have in common: a device of their own, rounds against the ceilings, tables. */
 import { type ProfileRound, type ProfileRow, summarize } from "../src/aenet/bench/profile.ts";
-import { measureStep, profileRounds, StepRunner, type StepWork } from "../src/aenet/bench/step.ts";
+import {
+  measureStep,
+  profileRounds,
+  StepRunner,
+  type StepSummary,
+  type StepWork,
+  summarizeStep,
+} from "../src/aenet/bench/step.ts";
 import { type CeilingSample, Ceilings } from "../src/kernels/ceilings.ts";
 import type { Device } from "../src/kernels/device.ts";
 import { type AdapterChoice, openDevice } from "../src/node/index.ts";
@@ -76,20 +83,21 @@ export async function profileRun(
   return rounds;
 }
 
-/** The profile of a training step with that step's own pipelines. */
+/** A training step as a whole, and its profile with its own pipelines. */
 export async function profileStep(
   device: Device,
   ceilings: Ceilings,
   work: StepWork,
   seconds: number,
-): Promise<ProfileRound[]> {
+): Promise<{ step: StepSummary; profile: ProfileRound[] }> {
   requireTimestamps(device);
   const runner = await StepRunner.create(device, work);
   try {
     await runner.run();
     const { ms } = await runner.run();
     const steps = repetitions(2 * ms, seconds, 2, 5);
-    return profileRounds(await measureStep(runner, ceilings, { steps, profile: true }));
+    const measurement = await measureStep(runner, ceilings, { steps, profile: true });
+    return { step: summarizeStep(runner, measurement), profile: profileRounds(measurement) };
   } finally {
     runner.destroy();
   }

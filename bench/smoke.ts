@@ -8,7 +8,7 @@ import { parseAdapterChoice } from "../src/node/index.ts";
 import { summarizeConvolutions } from "./convolutions.ts";
 import { type Context, profileStep, withCeilings, withDevice } from "./harness.ts";
 import { measureCase, measureOptimizer, memoryCases } from "./memory-bound.ts";
-import { convolutionTargetOf, memoryTargetOf } from "./targets.ts";
+import { convolutionTargetsOf, memoryTargetOf, stepFloorOf } from "./targets.ts";
 
 const tries = 3;
 /** Seconds that a measurement may take for its rounds. */
@@ -43,9 +43,10 @@ async function smoke(): Promise<void> {
   for (let attempt = 1; attempt <= tries; attempt++) {
     await withCeilings(context, async (device, ceilings) => {
       const { kind } = device.platform;
-      for (const { name, peak_share } of summarizeConvolutions(await profileStep(device, ceilings, work, seconds))) {
-        note(name, convolutionTargetOf(kind).floor, peak_share);
-      }
+      const { step, profile } = await profileStep(device, ceilings, work, seconds);
+      const targets = convolutionTargetsOf(kind);
+      for (const { name, peak_share } of summarizeConvolutions(profile)) note(name, targets[name].floor, peak_share);
+      note("training step", stepFloorOf(kind), step.share_of_ceilings);
       const memory = await measureOptimizer(device, ceilings, seconds);
       for (const one of memoryCases.filter(({ smoke }) => smoke)) {
         memory.push(...(await measureCase(device, ceilings, one, seconds)));
