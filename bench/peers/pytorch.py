@@ -1,4 +1,11 @@
-"""PyTorch on the processor: ResNet50 (torchvision's) and AENet from three of them. The same protocol as protocol.mjs."""
+"""PyTorch, any version from 1.13: ResNet50 (torchvision's) and AENet from three of them. The same protocol as protocol.mjs.
+
+    pytorch.py TASK plain      on the processor, as it comes
+    pytorch.py TASK best       a thread a processor, channels last, a frozen graph in evaluation
+    pytorch.py TASK cuda       eager float32 on the first CUDA device, TF32 off
+    pytorch.py TASK cuda-amp   mixed precision there: autocast to float16, GradScaler, channels last
+"""
+import contextlib
 import json
 import os
 import sys
@@ -36,46 +43,74 @@ class AENet(nn.Module):
         return self.aesthetics(torch.cat([s, a], 1)), self.emotion(torch.cat([s, e], 1))
 
 
-def prepare(task, best):
+def device_of(mode):
+    """The device of a mode, set up for it. Raises RuntimeError where it is CUDA and there is none."""
+    if not mode.startswith("cuda"):
+        if mode == "best":
+            torch.set_num_threads(os.cpu_count())
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        raise RuntimeError(f"no CUDA device (torch {torch.__version__}, {built})")
+    # Ours rounds no operand to TF32's ten bits.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    # The sizes never change; ours measures its kernels, too.
+    torch.backends.cudnn.benchmark = True
+    return torch.device("cuda")
+
+
+def prepare(task, mode, device):
     torch.manual_seed(0)
-    if best:
-        torch.set_num_threads(os.cpu_count())
-    layout = torch.channels_last if best else torch.contiguous_format
+    layout = torch.channels_last if mode in ("best", "cuda-amp") else torch.contiguous_format
+    is_mixed = mode == "cuda-amp"
+    precision = torch.autocast("cuda", dtype=torch.float16) if is_mixed else contextlib.nullcontext()
     batch, size = task["batch"], task["size"]
-    image = torch.randn(batch, 3, size, size).to(memory_format=layout)
+    image = torch.randn(batch, 3, size, size).to(device).to(memory_format=layout)
     if task["network"] == "aenet":
         model = AENet()
     else:
         model = torchvision.models.resnet50(weights=None, num_classes=CLASSES)
-    model = model.to(memory_format=layout)
+    model = model.to(device).to(memory_format=layout)
     if task["kind"] == "forward":
         model.eval()
         with torch.no_grad():
-            if best:
+            if mode == "best":
                 model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, image)))
 
         def forward():
-            with torch.no_grad():
+            with torch.no_grad(), precision:
                 model(image)
 
         return forward
 
-    emotion = torch.arange(batch) % CLASSES
-    high = (torch.arange(batch) % 2).float()
+    emotion = (torch.arange(batch) % CLASSES).to(device)
+    high = (torch.arange(batch) % 2).float().to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
+    # Without mixed precision it hands everything through.
+    scaler = torch.cuda.amp.GradScaler(enabled=is_mixed)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        if task["network"] == "aenet":
-            aes, emo = model(image)
-            loss = F.binary_cross_entropy_with_logits(aes[:, 0], high) + 0.25 * F.cross_entropy(emo, emotion)
-        else:
-            loss = F.cross_entropy(model(image), emotion)
-        loss.backward()
-        optimizer.step()
+        with precision:
+            if task["network"] == "aenet":
+                aes, emo = model(image)
+                loss = F.binary_cross_entropy_with_logits(aes[:, 0], high) + 0.25 * F.cross_entropy(emo, emotion)
+            else:
+                loss = F.cross_entropy(model(image), emotion)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         loss.item()
 
     return step
+
+
+def describe(device):
+    if device.type == "cuda":
+        return f"torch {torch.__version__}, {torch.cuda.get_device_name(device)}"
+    threads = torch.get_num_threads()
+    return f"torch {torch.__version__}, {threads} thread{'s' * (threads > 1)}"
 
 
 def resident(field):
@@ -88,11 +123,13 @@ def main():
     task, mode = json.loads(sys.argv[1]), sys.argv[2]
     start, before = time.perf_counter(), resident("VmRSS")
     try:
-        run = prepare(task, mode == "best")
+        device = device_of(mode)
+        # A kernel that is launched has not run yet.
+        finish = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+        run = prepare(task, mode, device)
         run()
-        threads = torch.get_num_threads()
-        first_ms = 1000 * (time.perf_counter() - start)
-        answer({"ready": f"torch {torch.__version__}, {threads} thread{'s' * (threads > 1)}", "first_ms": first_ms})
+        finish()
+        answer({"ready": describe(device), "first_ms": 1000 * (time.perf_counter() - start)})
     except Exception as error:
         answer({"error": str(error).split("\n")[0]})
         sys.exit(1)
@@ -103,8 +140,10 @@ def main():
             continue
         if line.strip() != "run":
             break
+        finish()
         start = time.perf_counter()
         run()
+        finish()
         answer({"ms": 1000 * (time.perf_counter() - start)})
 
 

@@ -1,7 +1,8 @@
 /**
  * `npm run bench:peers`: other engines on the same work in the same run, taking turns with ours, each as its users would
  * run it and at its best. `npm ci` in bench/peers installs the JavaScript ones; PyTorch is the system's python3-torch
- * with python3-torchvision, or what AENET_PYTHON names. Who is missing or fails is listed with the reason.
+ * with python3-torchvision, or what AENET_PYTHON names; on a GPU it runs there, too, which needs a build of it for CUDA
+ * (or ROCm, which answers to the same name). Who is missing or fails is listed with the reason.
  *
  *   npm run bench:peers -- [PEER…] [--adapter auto|gpu|lavapipe|swiftshader] [--task TEXT] [--seconds N]     (--task memory: no times)
  */
@@ -99,11 +100,17 @@ async function bundle(): Promise<void> {
 
 async function measure(task: Task, environment: Record<string, string>, adapter: string): Promise<Result[]> {
   const chosen = peers.filter(
-    (peer) => peer.runs(task) && (wanted.length === 0 || wanted.some((name) => peer.name.includes(name))),
+    (peer) => peer.runs(task, adapter) && (wanted.length === 0 || wanted.some((name) => peer.name.includes(name))),
   );
   const start = (command: readonly string[], variables: Record<string, string>) =>
     Contender.start(command, { folder, environment: variables, seconds: readySeconds });
-  const ours = await start(ourCommand(task, adapter), {});
+  const own = { name: "ours", variant: "as used", version: null, target: null };
+  let ours: Awaited<ReturnType<typeof start>>;
+  try {
+    ours = await start(ourCommand(task, adapter), {});
+  } catch (error) {
+    return [{ ...own, ms: [], ratio: null, error: (error as Error).message }];
+  }
   const running: { peer: Peer; contender: Contender; ready: Ready; ms: number[]; ratios: number[]; error?: string }[] =
     [];
   const results: Result[] = [];
@@ -144,8 +151,7 @@ async function measure(task: Task, environment: Record<string, string>, adapter:
     const ratio = ratios.length > 0 && !error ? median(ratios) : null;
     results.push({ ...describe(peer), version: ready.version, ms, ratio, error: error ?? null });
   }
-  const own = { name: "ours", variant: "as used", version: null, ms: ourTimes, ratio: 1, target: null, error: null };
-  return [own, ...results];
+  return [{ ...own, ms: ourTimes, ratio: 1, error: null }, ...results];
 }
 
 function format(results: readonly Result[]): string {
@@ -207,6 +213,10 @@ const began = new Date();
 const results: Record<string, unknown> = {};
 for (const task of tasks.filter(({ name }) => name.includes(flags.task))) {
   process.stdout.write(`\n${task.name}\n`);
+  if (task.needsGpu && kind !== "gpu") {
+    process.stdout.write(`left out: it needs a GPU, and the adapter is ${kind}\n`);
+    continue;
+  }
   results[task.name] = await measure(
     task,
     driverEnvironment(kind),
