@@ -7,6 +7,7 @@ import { TileChoices } from "./gemm/choices.ts";
 import type { MatrixShape } from "./gemm/matrix.ts";
 import { bindingsOf, type Kernel, moduleSource } from "./kernel.ts";
 import { type ProfiledDispatch, Profiler } from "./profiler.ts";
+import { AlgorithmChoices } from "./winograd/choices.ts";
 
 /** What differs between a page and Node, and between the drivers below Dawn. */
 export interface Platform {
@@ -78,6 +79,8 @@ export class Device {
   readonly subgroupMatrix: MatrixShape | null;
   /** Which tile each matrix product gets. */
   readonly tiles: TileChoices;
+  /** By which algorithm each convolution is computed. */
+  readonly algorithms: AlgorithmChoices;
   /** Set to have every access of the programs that are built from then on checked. */
   boundsChecks: BoundsChecks | null = null;
   #pipelines = new Map<string, Promise<CompiledKernel>>();
@@ -96,6 +99,7 @@ export class Device {
     this.subgroupSize = gpu.features.has("subgroups") && least === most && least >= 4 ? least : null;
     this.subgroupMatrix = this.subgroupSize === null ? null : matrixShape(gpu, adapterInfo);
     this.tiles = new TileChoices(this);
+    this.algorithms = new AlgorithmChoices(this);
     gpu.addEventListener("uncapturederror", (event) => {
       this.#failure ??= new GpuError(event.error.message);
     });

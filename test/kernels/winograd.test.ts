@@ -2,7 +2,8 @@ import { afterAll, describe, expect, it } from "vitest";
 import { conv2d, Tape } from "../../src/autograd/index.ts";
 import type { Conv2dShape } from "../../src/kernels/conv2d.ts";
 import { Device } from "../../src/kernels/device.ts";
-import { type ConvolutionProduct, chooseWinograd } from "../../src/kernels/winograd/choice.ts";
+import { type ConvolutionProduct, isWinogradFaster } from "../../src/kernels/winograd/choice.ts";
+import { AlgorithmChoices } from "../../src/kernels/winograd/choices.ts";
 import { filtering, type Matrix, transpose } from "../../src/kernels/winograd/matrices.ts";
 import { winogradPoints } from "../../src/kernels/winograd/winograd.ts";
 import { firstAdapter } from "../../src/node/adapter.ts";
@@ -204,7 +205,7 @@ describe("the choice", () => {
   const chosen = (s: Conv2dShape, kind: "lavapipe" | "gpu" = "lavapipe", maxStorageBufferBindingSize = 2 ** 27) => {
     const platform = { kind, description: "", idle: async () => {} };
     const limits = { maxStorageBufferBindingSize } as Device["limits"];
-    return products.filter((product) => chooseWinograd({ platform, limits }, product, s, "auto"));
+    return products.filter((product) => isWinogradFaster({ platform, limits }, product, s));
   };
 
   it("takes Winograd's where pixels are many for the weights", () => {
@@ -222,6 +223,28 @@ describe("the choice", () => {
     expect(chosen({ ...s, stride: 2, outHeight: 28, outWidth: 28 })).toEqual([]);
     expect(chosen({ ...s, kernelHeight: 1, kernelWidth: 1, padding: 0 })).toEqual([]);
     expect(chosen({ ...s, sharedInput: true })).toEqual([]);
+  });
+
+  it("is kept by product, and is a former run's once that is fixed; algorithms that are no more are told", () => {
+    const platform = { kind: "lavapipe" as const, description: "", idle: async () => {} };
+    const adapter = { platform, limits: { maxStorageBufferBindingSize: 2 ** 27 } as Device["limits"] };
+    const [many, few] = [shapeOf(1, 2, 56, 64), shapeOf(1, 4, 4, 256)];
+    const choices = new AlgorithmChoices(adapter);
+    expect([choices.choose("forward", many), choices.choose("weight gradient", few)]).toEqual(["winograd", "direct"]);
+    // Without a choice there is nothing to keep.
+    expect(choices.choose("forward", { ...many, sharedInput: true })).toBe("direct");
+    expect(choices.made).toEqual({
+      "conv2d forward 1x2x56x56x64x64 padding=1": "winograd",
+      "conv2d weight gradient 1x4x4x4x256x256 padding=1": "direct",
+    });
+
+    const resumed = new AlgorithmChoices(adapter);
+    const [first, second] = Object.keys(choices.made);
+    expect(resumed.fix({ [first!]: "direct", [second!]: "winograd" })).toEqual([]);
+    expect([resumed.choose("forward", many), resumed.choose("weight gradient", few)]).toEqual(["direct", "winograd"]);
+    expect(resumed.choose("input gradient", many)).toBe("winograd"); // it was not in that run
+    expect(resumed.fix({ [first!]: "fourier" })).toEqual(["fourier"]);
+    expect(resumed.choose("forward", many)).toBe("winograd");
   });
 
   it("takes no workspace whose stream cannot be bound", () => {

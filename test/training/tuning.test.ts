@@ -30,7 +30,12 @@ function measuring(fastest: "first" | "last"): TuneOptions & { timed: number } {
 }
 
 interface Written {
-  kernels: { platform: string; subgroupSize: number | null; tiles?: Record<string, string> };
+  kernels: {
+    platform: string;
+    subgroupSize: number | null;
+    tiles?: Record<string, string>;
+    algorithms?: Record<string, string>;
+  };
 }
 const configOf = (path: string): Written => JSON.parse(readFileSync(join(path, "config.json"), "utf8")) as Written;
 const tilesOf = (path: string) => new Set(Object.values(configOf(path).kernels.tiles ?? {}));
@@ -71,6 +76,28 @@ describe("a run's kernels", () => {
     expect(differingOutcomes(path, whole)).toEqual([]);
   });
 
+  it("include each convolution's algorithm, which a resumed run keeps whatever the rule says", async () => {
+    const path = join(folder, "algorithms");
+    await train({ ...config(), maxSteps: 1 }, newRun("algorithms"), settings({ tune: measuring("last") }));
+    const written = configOf(path);
+    const names = Object.keys(written.kernels.algorithms!);
+    const products = names.map((name) => /^conv2d (\D+) \d/.exec(name)?.[1]);
+    expect(new Set(products)).toEqual(new Set(["forward", "input gradient", "weight gradient"]));
+    expect(new Set(Object.values(written.kernels.algorithms!))).toEqual(new Set(["direct"])); // so small are its images
+
+    const algorithms = Object.fromEntries(names.map((name) => [name, "winograd"]));
+    writeFileSync(
+      join(path, "config.json"),
+      JSON.stringify({ ...written, kernels: { ...written.kernels, algorithms } }),
+    );
+    const messages: string[] = [];
+    const events = { onMessage: (line: string) => messages.push(line) };
+    await resumeTraining(path, { maxSteps: 3 }, settings({ tune: false }), events);
+    expect(messages.filter((line) => line.startsWith("note: "))).toEqual([]);
+    expect(configOf(path).kernels.algorithms).toEqual(algorithms);
+    expect(differingOutcomes(path, whole)).not.toEqual([]);
+  });
+
   it("are the table's where it knows the adapter, and without tuning", async () => {
     const tune = { ...measuring("last"), ignoreTable: false };
     const messages: string[] = [];
@@ -102,8 +129,14 @@ describe("a run's kernels", () => {
     expect(await resume({ ...before.kernels, platform: "quantum" }, 3)).toEqual([
       `note: another adapter than before; ${end}`,
     ]);
-    // A run from before tiles were recorded.
-    const { tiles: _, ...former } = before.kernels;
-    expect(await resume(former, 4)).toEqual([]);
+    const [product] = Object.keys(before.kernels.algorithms!);
+    expect(await resume({ ...before.kernels, algorithms: { [product!]: "fourier" } }, 4)).toEqual([
+      `note: the kernel fourier is not there any more; ${end}`,
+    ]);
+    // Runs from before algorithms, and tiles, were recorded.
+    const { algorithms: _, ...former } = before.kernels;
+    expect(await resume(former, 5)).toEqual([]);
+    const { tiles: __, ...older } = former;
+    expect(await resume(older, 6)).toEqual([]);
   });
 });

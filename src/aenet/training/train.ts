@@ -427,16 +427,20 @@ interface KernelChoices {
   readonly subgroupSize: number | null;
   /** The tile of each matrix product; absent in runs that were begun before tiles were recorded. */
   readonly tiles?: Readonly<Record<string, string>>;
+  /** The algorithm of each convolution that has a choice; absent likewise. */
+  readonly algorithms?: Readonly<Record<string, string>>;
 }
 
 function kernelChoices(device: Device): KernelChoices {
-  return { platform: device.platform.kind, subgroupSize: device.subgroupSize, tiles: device.tiles.made };
+  const { platform, subgroupSize, tiles, algorithms } = device;
+  return { platform: platform.kind, subgroupSize, tiles: tiles.made, algorithms: algorithms.made };
 }
 
 /** Makes a run's choices those of the device. Returns why that is not possible to the letter, or null. */
-function restoreKernels(device: Device, { platform, subgroupSize, tiles = {} }: KernelChoices): string | null {
+function restoreKernels(device: Device, choices: KernelChoices): string | null {
+  const { platform, subgroupSize, tiles = {}, algorithms = {} } = choices;
   if (platform !== device.platform.kind || subgroupSize !== device.subgroupSize) return "another adapter than before";
-  const unknown = device.tiles.fix(tiles);
+  const unknown = [...device.tiles.fix(tiles), ...device.algorithms.fix(algorithms)];
   return unknown.length > 0 ? `the kernel ${unknown.join(", the kernel ")} is not there any more` : null;
 }
 

@@ -10,7 +10,7 @@ import {
 } from "../../kernels/conv2d.ts";
 import { parallelism } from "../../kernels/gemm/tiles.ts";
 import { sumAxis } from "../../kernels/sum.ts";
-import { type Algorithm, type ConvolutionProduct, chooseWinograd } from "../../kernels/winograd/choice.ts";
+import type { Algorithm, ConvolutionProduct } from "../../kernels/winograd/choice.ts";
 import { isWinograd } from "../../kernels/winograd/winograd.ts";
 import { tapeOf } from "../tape.ts";
 import { Parameter, padTo4, precisionOf, type Tensor } from "../tensor.ts";
@@ -114,13 +114,12 @@ export function weightGradient(
   return dWeight;
 }
 
-/** Operands in f16 are multiplied directly: transformed, they would need more digits. */
-const isByWinograd = (
-  operand: Tensor,
-  product: ConvolutionProduct,
-  shape: Conv2dShape,
-  algorithm: Algorithm,
-): boolean => operand.dtype === "f32" && chooseWinograd(tapeOf(operand).device, product, shape, algorithm);
+function isByWinograd(operand: Tensor, product: ConvolutionProduct, shape: Conv2dShape, algorithm: Algorithm): boolean {
+  // Operands in f16 are multiplied directly: transformed, they would need more digits.
+  if (operand.dtype !== "f32") return false;
+  const { algorithms } = tapeOf(operand).device;
+  return (algorithm === "auto" ? algorithms.choose(product, shape) : algorithm) === "winograd";
+}
 
 function conv2dShape(x: Tensor, weight: Tensor, stride: number, padding: number): Conv2dShape {
   const [xStreams, batch, height, width, inChannels] = x.shape;

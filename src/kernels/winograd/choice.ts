@@ -4,7 +4,7 @@ import type { Device } from "../device.ts";
 import { divideUp } from "../kernel.ts";
 import { inputGradientShape, isWinograd, winogradSizes } from "./winograd.ts";
 
-/** How a convolution is computed; "auto" leaves it to `isWinogradFaster`. */
+/** How a convolution is computed; "auto" leaves it to the device's choices (choices.ts). */
 export type Algorithm = "auto" | "direct" | "winograd";
 
 export type ConvolutionProduct = "forward" | "input gradient" | "weight gradient";
@@ -37,13 +37,12 @@ const winogradRate = { forward: 1.1, "input gradient": 1.1, "weight gradient": 1
 /** Expected time against the direct algorithm's below which Winograd's is taken. */
 const gain = 0.8;
 
-export function chooseWinograd(
+/** Whether Winograd's algorithm can compute the product and is expected to take clearly less time on the adapter. */
+export function isWinogradFaster(
   { platform, limits }: Pick<Device, "platform" | "limits">,
   product: ConvolutionProduct,
   s: Conv2dShape,
-  algorithm: Algorithm,
 ): boolean {
-  if (algorithm !== "auto") return algorithm === "winograd";
   if (!isWinograd(s) || s.sharedInput) return false;
   const { kind } = platform;
   const table = kind === "lavapipe" || kind === "swiftshader" ? costs[kind] : costs.gpu;
