@@ -475,6 +475,8 @@ export interface DryRun {
     readonly halves: number;
     readonly activations: number;
     readonly inputs: number;
+    /** Activations and inputs of the network that evaluates the validation split; 0 where there is none. */
+    readonly validation: number;
     readonly total: number;
     /** The buffers that hold the activations. */
     readonly banks: readonly number[];
@@ -491,9 +493,13 @@ export async function dryRun(config: TrainConfig, settings: TrainSettings): Prom
   try {
     const { network, step, architecture } = setup;
     const { dispatches, plan, inputBytes } = TrainingStep.plan(device, network, step);
+    const inference = validates(setup) ? Inference.plan(device, network, validationOptions(setup)) : null;
     const parameters = 4 * network.parameters.arenaSizes.weights;
     const halves = config.precision === "f16" ? parameters / 2 : 0;
-    const activations = plan.banks.reduce((a, b) => a + b, 0);
+    const sum = (banks: readonly number[]) => banks.reduce((a, b) => a + b, 0);
+    const activations = sum(plan.banks);
+    // Beside the step's own: both stay allocated for the whole run.
+    const validation = inference ? sum(inference.plan.banks) + inference.inputBytes : 0;
     const micro = step.batchSize / step.microBatch;
     return {
       arch: architecture.arch,
@@ -509,7 +515,8 @@ export async function dryRun(config: TrainConfig, settings: TrainSettings): Prom
         halves,
         activations,
         inputs: inputBytes,
-        total: 3 * parameters + halves + activations + inputBytes,
+        validation,
+        total: 3 * parameters + halves + activations + inputBytes + validation,
         banks: plan.banks,
       },
       adapter: device.platform.description,

@@ -201,5 +201,6 @@ export function formatDryRun(plan: DryRun): string {
     ...(memory.halves > 0 ? [["  parameters in f16", bytes(memory.halves)]] : []),
     ["  activations", `${bytes(memory.activations)}, in buffers of ${memory.banks.map(bytes).join(", ") || "nothing"}`],
     ["  inputs", bytes(memory.inputs)],
+    ...(memory.validation > 0 ? [["  validation", bytes(memory.validation)]] : []),
   ]);
 }
