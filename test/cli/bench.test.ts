@@ -36,7 +36,7 @@ it("bench step prints what the contract names, with a profile and a trace", asyn
 });
 
 it("bench step as tables", async () => {
-  const { code, out } = await run(["bench", "step", ...tiny, "--profile"]);
+  const { code, out } = await run(["bench", "step", ...tiny, "--profile", "--workers", "1"]);
   expect(code).toBe(0);
   for (const word of ["images", "ceilings", "kernel", "kind of operation", "timestamps"]) expect(out).toContain(word);
 });

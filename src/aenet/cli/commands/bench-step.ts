@@ -22,7 +22,7 @@ type NetworkFlags = Pick<
   | "imageSize"
 >;
 
-interface StepFlags extends NetworkFlags, Omit<ComputeFlags, "workers"> {
+interface StepFlags extends NetworkFlags, ComputeFlags {
   steps: number;
   profile: boolean;
   trace: string | null;
@@ -32,7 +32,6 @@ interface StepFlags extends NetworkFlags, Omit<ComputeFlags, "workers"> {
 const group = "Measuring:";
 const { arch, depth, baseChannels, baseWidth, fusionPoints, fusionGranularity, detachShared, microBatch } =
   trainOptions;
-const { adapter, precision, tune } = computeOptions;
 
 const options: Options<StepFlags> = {
   json,
@@ -49,9 +48,8 @@ const options: Options<StepFlags> = {
   steps: { kind: integer(1), default: 10, help: "steps to time", group },
   profile: { kind: boolean, default: false, help: "the time of every kernel in the step, from timestamps", group },
   trace: { kind: text("file"), default: null, help: "write a profile that ui.perfetto.dev opens", group },
-  adapter,
-  precision,
-  tune,
+  ...computeOptions,
+  workers: { ...computeOptions.workers, help: "taken as everywhere; nothing is decoded here" },
 };
 
 type Backend = typeof import("../../bench/step.ts") &
@@ -91,7 +89,7 @@ export function benchStepCommand(load: () => Promise<Backend> = loadBackend): Co
     ],
     async run({ values }, terminal) {
       const { openDevice, benchStep, profileRounds, summarize, toTrace, formatStep, formatRows, ...by } = await load();
-      const { steps, profile: isWanted, trace, json, adapter, tune, baseWidth, ...rest } = values;
+      const { steps, profile: isWanted, trace, json, adapter, tune, workers: _, baseWidth, ...rest } = values;
       const device = await openDevice({ adapter, robustness: false, tune, note: (line) => terminal.err(`${line}\n`) });
       try {
         const profiles = isWanted || trace !== null;
