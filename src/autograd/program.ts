@@ -160,7 +160,7 @@ export class Program {
       const bindGroup = device.gpu.createBindGroup({ label, layout, entries });
       const workgroups = foldWorkgroups(dispatch.workgroups, device.limits.maxComputeWorkgroupsPerDimension);
       const { recorded, operations, bytes = bytesMoved(kernel, mapValues(bindings, sizeOf)) } = dispatch;
-      const measured = { operation, kernel: kernel.name, operations, bytes };
+      const measured = { operation, kernel: kernel.name, operations, bytes, strategy: kernel.strategy ?? null };
       const command: Command = { ...measured, recorded, pipeline, bindGroup, workgroups };
       // Encoded once by itself, for the validation; what is wrong in a long pass could not be told apart.
       encodePass(device.gpu.createCommandEncoder(), [command]).finish();

@@ -47,6 +47,8 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly subgroups: boolean;
   readonly extensions?: readonly string[];
   readonly wgsl: string;
+  /** How a matrix product is computed (`gemm/core.ts`), for the profiler; absent in all else. */
+  readonly strategy?: string;
   /** Names only for the type checker. */
   readonly $types?: { bindings: B; params: P };
 }

@@ -10,6 +10,8 @@ export interface DispatchLabel {
   readonly operations: number;
   /** Bytes that must move: every bound range, once for being read and once for being written. */
   readonly bytes: number;
+  /** Of a matrix product: what holds its operands ("subgroup", "shared", "register", "matrix"); null in all else. */
+  readonly strategy: string | null;
 }
 
 export interface ProfiledDispatch extends DispatchLabel {

@@ -9,6 +9,7 @@ const dispatch = (operation: string, kernel: string, ms: number | null, operatio
   kernel,
   operations,
   bytes,
+  strategy: null as string | null,
   time: ms === null ? null : { begin: 1e6, end: 1e6 * (1 + ms) },
 });
 
@@ -46,6 +47,17 @@ describe("a profile's summary", () => {
     expect(row).toMatchObject({ ms: null, time_share: null, ceiling_share: null, bytes: 8, dispatches: 1 });
   });
 
+  it("names the strategies of matrix products, and none for what is none", () => {
+    const product = (kernel: string, strategy: string | null) => ({ ...dispatch("a.conv2d", kernel, 1), strategy });
+    const rounds = [round(1, [product("conv", "subgroup"), product("conv1", "shared"), product("sum", null)])];
+    const strategies = (nameOf: (d: DispatchLabel) => string) =>
+      Object.fromEntries(summarize(rounds, nameOf).map(({ name, strategy }) => [name, strategy]));
+    expect(strategies(byKernel)).toEqual({ conv: "subgroup", conv1: "shared", sum: null });
+    expect(strategies(byKind)).toEqual({ conv2d: "shared, subgroup" });
+    const { traceEvents } = toTrace("step", rounds[0]!.dispatches);
+    expect(traceEvents.find(({ name }) => name === "conv1")!.args).toMatchObject({ strategy: "shared" });
+  });
+
   it("refuses rounds that did not do the same", () => {
     expect(() => summarize([round(1, []), round(1, [dispatch("a", "a", 1)])], byKernel)).toThrow(
       "different dispatches",
@@ -54,7 +66,7 @@ describe("a profile's summary", () => {
 
   it("knows kinds of operations by the end of their names", () => {
     const names = ["layer1.0.conv2.conv2d backward", "layer1.0.downsample.0.conv2d", "sgd", "a.batchNorm+relu"];
-    const kinds = names.map((operation) => byKind({ operation, kernel: "", operations: 0, bytes: 0 }));
+    const kinds = names.map((operation) => byKind(dispatch(operation, "", null)));
     expect(kinds).toEqual(["conv2d backward", "conv2d", "sgd", "batchNorm+relu"]);
   });
 });

@@ -28,7 +28,8 @@ it("bench step prints what the contract names, with a profile and a trace", asyn
       report.bytes,
     ]);
   }
-  expect(by_kernel.map(({ name }: { name: string }) => name)).toContain("sgd");
+  expect(by_kernel.find(({ name }: { name: string }) => name === "sgd")).toMatchObject({ strategy: null });
+  expect(by_kind.find(({ name }: { name: string }) => name === "conv2d").strategy).toMatch(/subgroup|shared|register/);
   if (by_kernel[0].ms !== null) {
     const { traceEvents } = JSON.parse(readFileSync(trace, "utf8"));
     expect(traceEvents.filter(({ cat }: { cat: string }) => cat === "kernel")).toHaveLength(report.dispatches);

@@ -31,7 +31,18 @@ export function formatStep(step: StepSummary): string {
   ]);
 }
 
-const columns = ["ms", "time", "dispatches", "GFLOP", "MB", "of peak", "of copying", "of ceiling", "bound by"];
+const columns = [
+  "ms",
+  "time",
+  "dispatches",
+  "GFLOP",
+  "MB",
+  "of peak",
+  "of copying",
+  "of ceiling",
+  "bound by",
+  "strategy",
+];
 
 /** Rows as a table; those beyond `most` are only counted. */
 export function formatRows(
@@ -52,6 +63,7 @@ export function formatRows(
     percent(row.copy_share),
     percent(row.ceiling_share),
     row.bound,
+    row.strategy ?? "",
   ]);
   const share = rest.reduce((sum, row) => sum + (row.time_share ?? 0), 0);
   const more = rest.length > 0 ? `and ${rest.length} more, ${percent(share)} of the time (all with --json)\n` : "";

@@ -31,6 +31,8 @@ export interface ProfileRow {
   readonly ceiling_share: number | null;
   /** What ceiling most of the ideal time lies at. */
   readonly bound: "operations" | "bytes";
+  /** How its matrix products are computed, with a comma between where they differ; null where there are none. */
+  readonly strategy: string | null;
 }
 
 export function median(values: readonly number[]): number {
@@ -44,10 +46,10 @@ const secondsOf = ({ time }: ProfiledDispatch) => (time ? (time.end - time.begin
 const sum = <T>(items: readonly T[], of: (item: T) => number) => items.reduce((total, item) => total + of(item), 0);
 
 /** Seconds at the peak rate, and at copying's rate. */
-export const idealSeconds = ({ operations, bytes }: DispatchLabel, ceilings: CeilingSample): [number, number] => [
-  operations / ceilings.operationsPerSecond,
-  bytes / ceilings.bytesPerSecond,
-];
+export const idealSeconds = (
+  { operations, bytes }: Pick<DispatchLabel, "operations" | "bytes">,
+  ceilings: CeilingSample,
+): [number, number] => [operations / ceilings.operationsPerSecond, bytes / ceilings.bytesPerSecond];
 
 /** The dispatches by the name that `nameOf` gives them (null leaves one out), the slowest first. */
 export function summarize(
@@ -86,6 +88,7 @@ export function summarize(
         (round) => sum(members, (d) => Math.max(...idealSeconds(d, round.ceilings))) / taken(round),
       ),
       bound: rounds[0] && ideal(rounds[0], 0) > ideal(rounds[0], 1) ? "operations" : "bytes",
+      strategy: [...new Set(members.flatMap((d) => d.strategy ?? []))].sort().join(", ") || null,
     };
   });
   return rows.sort((a, b) => (b.ms ?? b.bytes) - (a.ms ?? a.bytes));

@@ -228,8 +228,8 @@ export function summarizeStep(runner: StepRunner, { rounds, dispatches, firstMs 
   const times = steps.map(({ ms }) => ms);
   const total = (of: (d: DispatchLabel) => number) => dispatches.reduce((sum, d) => sum + of(d), 0);
   const [operations, bytes] = [total((d) => d.operations), total((d) => d.bytes)];
-  const label = { operation: "", kernel: "", operations, bytes };
-  const ideal = (ceilings: CeilingSample) => 1000 * idealSeconds(label, ceilings).reduce((a, b) => a + b);
+  const ideal = (ceilings: CeilingSample) =>
+    1000 * idealSeconds({ operations, bytes }, ceilings).reduce((a, b) => a + b);
   const ms = median(times);
   return {
     adapter: runner.device.platform.description,

@@ -50,10 +50,10 @@ export function toTrace(
   }
   for (const dispatch of dispatches) {
     const { begin, end } = timeOf(dispatch);
-    const { operation, operations, bytes } = dispatch;
+    const { operation, operations, bytes, strategy } = dispatch;
     const seconds = (end - begin) / 1e9;
     const rates = { gflop_per_s: operations / seconds / 1e9, gb_per_s: bytes / seconds / 1e9 };
-    span(kernels!, "kernel", dispatch.kernel, begin, end, { operation, operations, bytes, ...rates });
+    span(kernels!, "kernel", dispatch.kernel, begin, end, { operation, operations, bytes, strategy, ...rates });
   }
   return { displayTimeUnit: "ns", otherData, traceEvents: events };
 }

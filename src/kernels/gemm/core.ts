@@ -16,7 +16,7 @@ export function gemm(problem: GemmProblem, tile: GemmTile): Kernel {
   const key = `${problem.name} ${JSON.stringify(tile)}`;
   let kernel = kernels.get(key);
   if (!kernel) {
-    kernel = generate(problem, tile);
+    kernel = { ...generate(problem, tile), strategy: tile.strategy };
     kernels.set(key, kernel);
   }
   return kernel;
