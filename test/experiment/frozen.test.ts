@@ -36,6 +36,17 @@ describe("the record of readings", () => {
     expect(read).toBe(2);
   });
 
+  test("a test set counts its own readings; where sets had no names, what was allowed counts for all", async () => {
+    expect([await allowReading(folder, "iae"), await allowReading(folder, "iae")]).toEqual([2, 3]);
+    expect([await readingOf(folder, "iae"), await readingOf(folder, "ava"), await readingOf(folder)]).toEqual([
+      3, 1, 1,
+    ]);
+    await allowReading(folder);
+    expect([await readingOf(folder, "iae"), await readingOf(folder, "ava"), await readingOf(folder)]).toEqual([
+      3, 2, 2,
+    ]);
+  });
+
   test("a line that was cut off says nothing, and takes no other with it", async () => {
     read = 0;
     await reading();

@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readManifest, writeManifest } from "../../src/aenet/data/manifest.ts";
 import { synthesize } from "../../src/aenet/data/synth/index.ts";
+import { allowReading } from "../../src/aenet/experiment/frozen.ts";
 import { parseMetrics } from "../../src/aenet/experiment/history.ts";
 import type { PaperProtocol, Stage } from "../../src/aenet/experiment/paper/plan.ts";
 import { runPaper } from "../../src/aenet/experiment/paper/run.ts";
@@ -131,6 +132,19 @@ describe("the paper's experiment", () => {
       ["resnet50", false], // knows nothing of FI
     ]);
     expect(results[0]!.pretraining).toMatch(/A: AVA, training list; S: none; E: FI, with what IAE holds out/);
+    // On other sets it saw nothing of what is tested, and that is their first reading, whatever was read of IAE.
+    await allowReading(out, "iae");
+    expect((await run(out, "table2", one)).failed).toEqual([]);
+    const { results: all } = await readExperiment(out);
+    expect(all.map(({ cell, method, paper_protocol, readings }) => [cell, method, paper_protocol, readings])).toEqual([
+      ["artphoto", "aenet", false, 1],
+      ["artphoto", "resnet50", false, 1],
+      ["ava", "aenet", false, 1],
+      ["ava", "resnet50", false, 1],
+      ["iae", "aenet", true, 2],
+      ["iae", "resnet50", false, 2],
+    ]);
+    expect(all[0]!.pretraining).toContain("E: FI, with what IAE holds out");
   });
 
   test("both tables, from the checkpoints that table 1 froze", { timeout: 900_000 }, async () => {

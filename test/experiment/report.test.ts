@@ -438,6 +438,17 @@ describe("the page", () => {
     expect(heads.find((head) => head.startsWith("ResNet50"))).toContain("generated, disjoint seeds");
   });
 
+  it("marks our numbers beside the paper's in the same way", () => {
+    const section = [...elements(root, "section")].find(({ attributes }) => attributes.id === "paper")!;
+    const rows = [...elements(section, "tr")].map((found) =>
+      [...elements(found)].filter(({ name }) => name === "td" || name === "th").map(textOf),
+    );
+    const [iae, others] = ["81.05", "72.83"].map((accuracy) => rows.find((cells) => cells.includes(accuracy))!);
+    expect(iae![0]).toMatch(/^AENetA, E: generated, disjoint seeds.*† pre-training saw .*‡ the test split was read 2/);
+    expect(iae![4]).toMatch(/^[\d.]+ † ‡/);
+    expect(others!.slice(0, 1).concat(others!.slice(4, 5))).toEqual(["AENet", "–"]);
+  });
+
   it("says that ranks of folds are of several networks' probabilities", () => {
     const note = "AUC and correlations are of the probabilities of all 3 folds together";
     const section = (cell: string) =>

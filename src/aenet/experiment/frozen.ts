@@ -70,18 +70,19 @@ export async function readFrozenCheckpoint(folder: string, network: FrozenNetwor
   throw new Error(`${file}: is not the checkpoint that was frozen (its SHA-256 begins ${sha256.slice(0, 12)})`);
 }
 
-/** How often the test split may be read, in all: 1, and 1 more with every `--again`. */
-export async function readingOf(folder: string): Promise<number> {
-  return Math.max(
-    1,
-    ...(await records(folder)).flatMap(({ event, reading }) => (event === "allowed" ? [reading] : [])),
-  );
+/** The name of a test set where there is only one. */
+export const onlySet = "";
+
+/** How often a test set may be read, in all: 1, and 1 more with every `--again` of a command that reads it. */
+export async function readingOf(folder: string, set: string = onlySet): Promise<number> {
+  const allowed = (await records(folder)).filter(({ event, set: of }) => event === "allowed" && (!of || of === set));
+  return Math.max(1, ...allowed.map(({ reading }) => reading));
 }
 
-/** Allows one more reading. @returns its number. */
-export async function allowReading(folder: string): Promise<number> {
-  const reading = (await readingOf(folder)) + 1;
-  await append(folder, { event: "allowed", job: "", reading });
+/** Allows one more reading of a set. @returns its number. */
+export async function allowReading(folder: string, set: string = onlySet): Promise<number> {
+  const reading = (await readingOf(folder, set)) + 1;
+  await append(folder, { event: "allowed", job: "", reading, ...(set === onlySet ? {} : { set }) });
   return reading;
 }
 
@@ -130,6 +131,8 @@ interface ReadingRecord {
   readonly event: "allowed" | "begun" | "read";
   readonly job: string;
   readonly reading: number;
+  /** Of what is allowed: one test set of several. Without it, of all. */
+  readonly set?: string;
 }
 
 async function records(folder: string): Promise<ReadingRecord[]> {

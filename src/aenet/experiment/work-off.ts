@@ -14,10 +14,12 @@ export interface WorkOff {
   readonly again: boolean;
   /** What decides what is computed: kept in protocol.json, and the same whenever the folder is gone on with. */
   readonly protocol: object;
+  /** The test sets that this command reads: each counts its own readings. */
+  readonly sets: readonly string[];
   /** What experiment.json begins with, from what is done by then. */
   readonly describe: (folder: WorkFolder) => Promise<Experiment>;
-  /** The jobs of reading number `reading`; refuses by an Error what cannot be begun. */
-  readonly planOf: (folder: WorkFolder, reading: number) => readonly Job[];
+  /** The jobs, with the reading of each set that is due; refuses by an Error what cannot be begun. */
+  readonly planOf: (folder: WorkFolder, readingOf: (set: string) => number) => readonly Job[];
 }
 
 /**
@@ -25,22 +27,25 @@ export interface WorkOff {
  * @throws Error where `out` holds an experiment of other settings, or --again comes too early; Interrupted by the signal.
  */
 export async function workOff(
-  { out, again, protocol, describe, planOf }: WorkOff,
+  { out, again, protocol, sets, describe, planOf }: WorkOff,
   settings: RunSettings,
   events: RunEvents,
 ): Promise<WorkResult & { readonly reading: number }> {
   const folder = new WorkFolder(out);
-  let reading = await readingOf(out);
-  const jobs = planOf(folder, reading); // what it refuses leaves no folder behind
+  const readings = new Map<string, number>();
+  for (const set of sets) readings.set(set, await readingOf(out, set));
+  const dueOf = (set: string) => readings.get(set)!;
+  const jobs = planOf(folder, dueOf); // what it refuses leaves no folder behind
   await keepProtocol(out, protocol);
   if (!existsSync(join(out, "experiment.json"))) await writeExperiment(out, await describe(folder));
   if (again && childShard(process.env) === null) {
     const read = await finishedReadings(out); // one whose result was removed can only be done once more
     if (jobs.some(({ id }) => !folder.isDone(id) && !read.has(id)))
-      throw new Error(`--again: reading ${reading} of the test splits is not finished; go on without --again`);
-    reading = await allowReading(out);
+      throw new Error("--again: the last reading of the test splits is not finished; go on without --again");
+    for (const set of sets) readings.set(set, await allowReading(out, set));
   }
-  return { ...(await runJobs(planOf(folder, reading), folder, settings, events)), reading };
+  const reading = Math.max(1, ...readings.values());
+  return { ...(await runJobs(planOf(folder, dueOf), folder, settings, events)), reading };
 }
 
 async function keepProtocol(out: string, protocol: object): Promise<void> {

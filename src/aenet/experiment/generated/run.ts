@@ -1,4 +1,6 @@
 /** `aenet experiment generated`: the plan over a folder. Node only. */
+
+import { onlySet } from "../frozen.ts";
 import { lazyDevice, type RunEvents, type RunSettings } from "../run.ts";
 import { workOff } from "../work-off.ts";
 import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
@@ -29,9 +31,10 @@ export async function runGenerated(
 ): Promise<WorkResult & { readonly reading: number }> {
   const { device, close } = lazyDevice(settings.adapter);
   const describe = (folder: WorkFolder) => describeFolder(protocol, folder);
-  const planOf = (folder: WorkFolder, reading: number) => generatedPlan(protocol, { folder, device, reading });
+  const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
+    generatedPlan(protocol, { folder, device, reading: readingOf(onlySet) });
   try {
-    return await workOff({ out, again, protocol, describe, planOf }, settings, events);
+    return await workOff({ out, again, protocol, sets: [onlySet], describe, planOf }, settings, events);
   } finally {
     await close();
   }

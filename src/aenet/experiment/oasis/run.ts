@@ -1,5 +1,6 @@
 /** `aenet experiment oasis`: the plan over a folder. Node only. */
 import { readOasis } from "../../data/import-oasis.ts";
+import { onlySet } from "../frozen.ts";
 import { lazyDevice, type RunEvents, type RunSettings } from "../run.ts";
 import { workOff } from "../work-off.ts";
 import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
@@ -31,9 +32,10 @@ export async function runOasis(
   const photos = await readOasis(data);
   const { device, close } = lazyDevice(settings.adapter);
   const describe = () => Promise.resolve(describeOasis(protocol));
-  const planOf = (folder: WorkFolder, reading: number) => oasisPlan(protocol, { folder, photos, device, reading });
+  const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
+    oasisPlan(protocol, { folder, photos, device, reading: readingOf(onlySet) });
   try {
-    return await workOff({ out, again, protocol, describe, planOf }, settings, events);
+    return await workOff({ out, again, protocol, sets: [onlySet], describe, planOf }, settings, events);
   } finally {
     await close();
   }

@@ -63,7 +63,8 @@ export interface PaperContext {
   readonly folder: WorkFolder;
   readonly adapter: AdapterChoice;
   readonly workers: number | undefined;
-  readonly reading: number;
+  /** Which reading of a test set is due. */
+  readonly readingOf: (set: TestSet) => number;
   onMessage?(line: string): void;
 }
 
@@ -82,7 +83,7 @@ const testSets = {
   ava: { title: "AVA, test list", stage: "table2", tasks: ["aes"] },
   artphoto: { title: "ArtPhoto, all images", stage: "table2", tasks: ["emo"] },
 } as const;
-type TestSet = keyof typeof testSets;
+export type TestSet = keyof typeof testSets;
 
 interface TrainedNetwork {
   readonly arch: string;
@@ -131,6 +132,11 @@ export function describePaper({ seeds, methods }: PaperProtocol): Experiment {
   };
 }
 
+/** What a command tests on. */
+export function testSetsOf(stage: Stage): TestSet[] {
+  return stage === "pretrain" ? [] : stage === "table1" ? ["iae"] : ["iae", "ava", "artphoto"];
+}
+
 /** @throws Error naming the flag that a stage needs. */
 export function paperPlan(protocol: PaperProtocol, stage: Stage, context: PaperContext): Job[] {
   const needed = { ava: protocol.ava, fi: protocol.fi, ...(stage === "table2" ? { artphoto: protocol.artphoto } : {}) };
@@ -170,9 +176,8 @@ class Plan {
     for (const seed of range(seeds))
       for (const method of this.#methods) jobs.push(this.#training(method, seed, lane++));
     jobs.push(this.#freeze());
-    const tested: TestSet[] = stage === "table1" ? ["iae"] : ["iae", "ava", "artphoto"];
     if (stage === "table2") jobs.push(this.#data("ava-test"), this.#data("artphoto"));
-    for (const set of tested) {
+    for (const set of testSetsOf(stage)) {
       lane = 0;
       for (const seed of range(seeds))
         for (const method of this.#methods) {
@@ -462,7 +467,8 @@ class Plan {
   }
 
   #test(set: TestSet, method: MethodPlan, seed: number, lane: number): Job {
-    const { folder, reading } = this.#context;
+    const { folder } = this.#context;
+    const reading = this.#context.readingOf(set);
     const name = `seed-${seed}/test/${set}/${method.name}`;
     const data = { iae: "iae", ava: "ava-test", artphoto: "artphoto" }[set];
     return {
@@ -493,7 +499,7 @@ class Plan {
     trained: TrainedMethod,
     data: string,
   ): Promise<void> {
-    const { folder, adapter, workers, reading } = this.#context;
+    const { folder, adapter, workers } = this.#context;
     const { batchSize, microBatch } = this.#protocol.train;
     const file = await this.#file(data);
     const answered = [...testSets[set].tasks];
@@ -542,8 +548,9 @@ class Plan {
       ...key,
       networks: networks.map(({ checkpoint: _, ...network }) => network),
       pretraining: await this.#describePretraining(method),
-      paper_protocol: this.#protocol.paperProtocol && usesFi(method),
-      readings: reading,
+      // Of the other sets the pre-training saw nothing; what it saw of IAE is told in words.
+      paper_protocol: set === "iae" && this.#protocol.paperProtocol && usesFi(method),
+      readings: this.#context.readingOf(set),
       settings: { ...frozen.settings, damaged },
       classes: EIGHT_EMOTIONS,
       predictions: predictionsOf(samples, rows, answers, EIGHT_EMOTIONS, { imageOf: (row) => samples[row]!.path }),

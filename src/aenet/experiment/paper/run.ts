@@ -2,7 +2,7 @@
 import type { RunEvents, RunSettings } from "../run.ts";
 import { workOff } from "../work-off.ts";
 import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
-import { describePaper, type PaperProtocol, paperPlan, type Stage } from "./plan.ts";
+import { describePaper, type PaperProtocol, paperPlan, type Stage, testSetsOf } from "./plan.ts";
 
 export interface PaperOptions {
   readonly protocol: PaperProtocol;
@@ -15,7 +15,12 @@ export interface PaperOptions {
 
 /** The list of jobs, without doing any. @throws Error naming the flag that is missing. */
 export function listPaper(protocol: PaperProtocol, stage: Stage): Job[] {
-  return paperPlan(protocol, stage, { folder: new WorkFolder("."), adapter: "auto", workers: undefined, reading: 1 });
+  return paperPlan(protocol, stage, {
+    folder: new WorkFolder("."),
+    adapter: "auto",
+    workers: undefined,
+    readingOf: () => 1,
+  });
 }
 
 /**
@@ -28,8 +33,8 @@ export async function runPaper(
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
   const { artphoto: _, ...kept } = protocol; // looked at for the second table alone, and may be named then
-  const planOf = (folder: WorkFolder, reading: number) =>
-    paperPlan(protocol, stage, { folder, adapter: settings.adapter, workers, reading });
+  const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
+    paperPlan(protocol, stage, { folder, adapter: settings.adapter, workers, readingOf });
   const describe = () => Promise.resolve(describePaper(protocol));
-  return workOff({ out, again, protocol: kept, describe, planOf }, settings, events);
+  return workOff({ out, again, protocol: kept, sets: testSetsOf(stage), describe, planOf }, settings, events);
 }

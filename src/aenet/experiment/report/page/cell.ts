@@ -7,10 +7,11 @@ import { lineChart } from "../charts/lines.ts";
 import type { Curve, CurveName } from "../curves.ts";
 import { element, fragment, type Markup } from "../markup.ts";
 import type { IntervalKind, TaskScores } from "../scores.ts";
-import { seedsText, settingsText } from "../settings.ts";
+import { seedsText } from "../settings.ts";
 import { inlineSvg } from "../svg.ts";
 import { countText, decimals, estimateText, gainText, percents, points, pValue, range, taskNames } from "./format.ts";
-import { type Row, table, withSmall } from "./table.ts";
+import { rowHead } from "./row-head.ts";
+import { table, withSmall } from "./table.ts";
 import type { Titles } from "./titles.ts";
 
 const kinds: Readonly<Record<CellReport["kind"], string>> = {
@@ -142,22 +143,6 @@ function notes(
       : []),
   ];
   return told.length === 0 ? null : element("p", { class: "muted" }, told.join(" "));
-}
-
-/** The name with its marks; under it what it was trained on before, and with what settings. */
-function rowHead(row: MethodReport): Pick<Row, "name" | "under" | "kind"> {
-  const marks = `${row.paper_protocol ? " †" : ""}${row.readings > 1 ? " ‡" : ""}`;
-  const kind = row.method === protagonist ? "leader" : row.role === "reference" ? "reference" : null;
-  return {
-    name: `${row.title}${marks}`,
-    under: [
-      ...row.pretraining.map((text) => (text === "" ? "not pre-trained" : text)),
-      ...(row.settings.length > 0 ? [settingsText(row.settings)] : []),
-      ...(row.paper_protocol ? ["† pre-training saw images that are tested on (--paper-protocol)"] : []),
-      ...(row.readings > 1 ? [`‡ the test split was read ${row.readings} times`] : []),
-    ],
-    ...(kind === null ? {} : { kind }),
-  };
 }
 
 function figure(

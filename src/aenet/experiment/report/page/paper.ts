@@ -4,6 +4,7 @@ import { type Gain, gainOver, type Report } from "../analysis.ts";
 import { element, type Markup } from "../markup.ts";
 import { paperAccuracy, paperRecords } from "../paper.ts";
 import { countText, estimateText, gainText, percents, range } from "./format.ts";
+import { linesOf, marksOf } from "./row-head.ts";
 import { table, withSmall } from "./table.ts";
 
 type Column = readonly ["iae" | "ava" | "artphoto", Task, string];
@@ -27,8 +28,18 @@ const tables: readonly { readonly caption: string; readonly columns: readonly Co
 
 /** Rows of the paper, its numbers beside ours; a dash where there is none of ours. */
 export function paperSection({ cells }: Report): Markup {
-  const ours = (row: string, cell: string, task: Task) =>
-    cells.find(({ name }) => name === cell)?.rows.find(({ paper_row }) => paper_row === row)?.tasks[task] ?? null;
+  const rowOf = (row: string, cell: string) =>
+    cells.find(({ name }) => name === cell)?.rows.find(({ paper_row }) => paper_row === row) ?? null;
+  const ours = (row: string, cell: string, task: Task) => rowOf(row, cell)?.tasks[task] ?? null;
+  // Of a table's data sets together: marks stand at the figures that they are about.
+  const under = (row: string, columns: readonly Column[]) => [
+    ...new Set(
+      columns.flatMap(([cell]) => {
+        const found = rowOf(row, cell);
+        return found === null ? [] : linesOf(found);
+      }),
+    ),
+  ];
   const any = tables.some(({ columns }) =>
     columns.some(([cell, task]) => paperRecords.some(({ row }) => ours(row, cell, task) !== null)),
   );
@@ -40,7 +51,7 @@ export function paperSection({ cells }: Report): Markup {
       "p",
       {},
       any
-        ? "The paper's numbers, with ours where they were computed. Gains are AENet's over the row, in points, and in brackets as a share of the row's accuracy."
+        ? "The paper's numbers, with ours where they were computed; below a row is what ours were trained on before. Gains are AENet's over the row, in points, and in brackets as a share of the row's accuracy."
         : "None of the paper's accuracies has been reproduced here: IAE, AVA and ArtPhoto are not among this experiment's data. " +
             "Gains are AENet's over the row, in points, and in brackets as a share of the row's accuracy.",
     ),
@@ -54,6 +65,7 @@ export function paperSection({ cells }: Report): Markup {
         ],
         paperRecords.map(({ row, title, parameters }) => ({
           name: title,
+          under: under(row, columns),
           ...(row === "aenet" ? { kind: "leader" as const } : {}),
           cells: [
             parameters.map(countText).join(" + "),
@@ -67,7 +79,7 @@ export function paperSection({ cells }: Report): Markup {
                 found === null
                   ? "–"
                   : withSmall(
-                      estimateText(found.ours.accuracy),
+                      `${estimateText(found.ours.accuracy)}${marksOf(rowOf(row, cell)!)}`,
                       found.ours.accuracy.interval && range(found.ours.accuracy.interval, percents),
                     ),
                 gainText(found?.gain ?? null),
