@@ -84,10 +84,22 @@ describe("wrong usage ends with 2 and names what is wrong", () => {
     [["eval", "--checkpoint", "c", "--data", "d", "--split", "some"], "some"],
     [["doctor", "--adapter", "quantum"], "quantum"],
     [["experiment", "fig1", "--data", "x.csv"], "--out"],
+    [
+      ["experiment", "all", "--generated", "--seeds", "2", "--dry-run"],
+      "--seeds: --generated runs the registered protocol",
+    ],
   ] as [string[], string][])("%j", async (args, named) => {
     const { code, err } = await run(args);
     expect({ code, named: err.includes(named) }).toEqual({ code: 2, named: true });
   });
+});
+
+it("an experiment's list of jobs needs no folder, and tells a time where one is known", async () => {
+  const last = async (...args: string[]) =>
+    (await run(["experiment", ...args, "--dry-run"])).out.trim().split("\n").at(-1);
+  expect(await last("generated")).toMatch(/^\d+ jobs, some .* of one core$/);
+  expect(await last("all", "--generated")).toBe(await last("generated"));
+  expect(await last("table1", "--data", "x", "--ava", "y", "--fi", "z")).toMatch(/^\d+ jobs$/);
 });
 
 it("a manifest that is not there ends with 1 and leaves nothing behind", async () => {

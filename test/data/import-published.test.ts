@@ -300,6 +300,12 @@ describe("import iae, the archive", () => {
     expect(report.damaged).toEqual([]);
   });
 
+  it("refuses shares that it would not follow", async () => {
+    await expect(importIae(at("archive"), { out: at("no.csv"), fractions: [0.8, 0.1, 0.1] })).rejects.toThrow(
+      /^--split 0\.8,0\.1,0\.1: the lists of .*; with --splits random they are drawn/,
+    );
+  });
+
   it("draws other splits on demand", async () => {
     await importIae(at("archive"), { out: at("drawn.csv"), splits: "random", seed: 4 });
     const { samples } = await readManifest(at("drawn.csv"));

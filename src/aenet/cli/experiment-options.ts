@@ -36,24 +36,39 @@ export const experimentOptions: Options<ExperimentFlags> = {
   shard: {
     kind: shard,
     default: null,
-    help: "only every n-th seed's jobs, from the i-th; the folder is shared",
+    help: "every n-th part of the jobs, from the i-th, in parts that share data (a seed, a fold, a method's training)",
     group,
   },
   again: { kind: boolean, default: false, help: "read the test split once more, with the same checkpoints", group },
-  dryRun: { kind: boolean, default: false, help: "print the list of jobs and what it is expected to cost", group },
+  dryRun: {
+    kind: boolean,
+    default: false,
+    help: "print the list of jobs, and what small networks are expected to take",
+    group,
+  },
   adapter: computeOptions.adapter,
   json,
 };
 
-/** `--dry-run`: the list by kind of job, or every job as JSON. */
-export function listJobs(jobs: readonly Job[], { json: asJson }: ExperimentFlags, terminal: Terminal): void {
+/**
+ * `--dry-run`: the jobs' names, or every job as JSON.
+ * @param isTimed Whether costs are seconds; else they only tell how jobs compare, and no time is printed.
+ */
+export function listJobs(
+  jobs: readonly Job[],
+  { json: asJson }: ExperimentFlags,
+  terminal: Terminal,
+  isTimed = true,
+): void {
   if (asJson) {
-    terminal.out(formatJson(jobs.map(({ id, needs, lane, cost }) => ({ id, needs, lane, seconds: cost }))));
+    const list = jobs.map(({ id, needs, lane, cost }) => ({ id, needs, lane, ...(isTimed ? { seconds: cost } : {}) }));
+    terminal.out(formatJson(list));
     return;
   }
   for (const { id } of jobs) terminal.out(`${id}\n`);
   const seconds = jobs.reduce((sum, { cost }) => sum + cost, 0);
-  terminal.out(`${plural(jobs.length, "job")}, some ${formatSeconds(seconds)} of one core\n`);
+  const time = isTimed ? `, some ${formatSeconds(seconds)} of one core` : "";
+  terminal.out(`${plural(jobs.length, "job")}${time}\n`);
 }
 
 /** Runs an experiment with its progress on standard error. */

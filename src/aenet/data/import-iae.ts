@@ -40,6 +40,12 @@ export async function importIae(source: string, options: ImportIaeOptions): Prom
   if (extract !== undefined && iae.form !== "hdf5") {
     throw new Error(`--extract ${extract}: the images of ${source} are files already`);
   }
+  if (options.fractions && iae.images.every(({ split }) => split !== null)) {
+    const given = `--split ${options.fractions.join(",")}`;
+    throw new Error(
+      `${given}: the lists of ${source} give the splits; with --splits random they are drawn by these shares`,
+    );
+  }
   const scores = await findScores(iae.folder, options.scores);
   if (scores !== null && (iae.form === "hdf5" ? scores.count !== iae.count : scores.count < iae.count)) {
     throw new Error(`import iae: ${scores.file} has ratings of ${scores.count} images, but ${source} has ${iae.count}`);

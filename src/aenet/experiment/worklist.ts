@@ -21,7 +21,7 @@ export interface Job {
   readonly needs: readonly string[];
   /** Jobs of a lane share data; a shard takes whole lanes. */
   readonly lane: number;
-  /** Expected seconds, for the time left. */
+  /** What it takes compared with other jobs, for the time left; where it is known, in seconds of one core. */
   readonly cost: number;
   /** Large files of its folder that later jobs read. Where they were removed, the job is done again if one still needs them. */
   readonly files?: readonly string[];

@@ -113,7 +113,7 @@ export function importCommand(
       "aenet data import iae IAE/final_aes_emo.h5 --out iae.csv",
       "aenet data import ava AVA --out ava.csv --images /photographs/ava",
     ],
-    async run({ values }, terminal, [kindName, source]) {
+    async run({ values, given }, terminal, [kindName, source]) {
       const kind = kinds.find((name) => name === kindName);
       if (!kind) throw new UsageError(`data import ${kindName}: needs one of ${kinds.join(", ")}`);
       const own = Object.fromEntries(
@@ -130,7 +130,7 @@ export function importCommand(
       const progress = new Progress(terminal);
       const settings = {
         out,
-        fractions: values.split,
+        ...(given.has("split") ? { fractions: values.split } : {}), // IAE's lists refuse shares, which they would not follow
         seed: values.seed,
         ...(values.workers === null ? {} : { workers: values.workers }),
         onProgress: counter(progress, "read"),

@@ -88,12 +88,12 @@ export function generatedCommand(
     ],
     async run({ values }, terminal): Promise<ExitCode> {
       const protocol = protocolOf(values);
-      const out = required("--out", values.out, "the experiment's folder, new or to go on with");
       const { runGenerated, listGenerated } = await load();
       if (values.dryRun) {
         listJobs(listGenerated(protocol), values, terminal);
         return exitCodes.done;
       }
+      const out = required("--out", values.out, "the experiment's folder, new or to go on with");
       return watchExperiment(values, terminal, availableParallelism(), (settings, events) =>
         runGenerated({ protocol, out, again: values.again }, settings, events),
       );

@@ -6,7 +6,7 @@ import type { PaperProtocol, Stage } from "../../experiment/paper/plan.ts";
 import { resizeModes } from "../../preprocessing.ts";
 import { defaultTrainConfig } from "../../training/config.ts";
 import type { CommandSpec } from "../command.ts";
-import { type ExitCode, exitCodes, required } from "../errors.ts";
+import { type ExitCode, exitCodes, required, UsageError } from "../errors.ts";
 import { type ExperimentFlags, experimentOptions, listJobs, watchExperiment } from "../experiment-options.ts";
 import { boolean, choice, integer, list, text } from "../kinds.ts";
 import { computeOptions } from "../options.ts";
@@ -140,8 +140,14 @@ export function allCommand(
       "aenet experiment all --data iae.csv --ava ava.csv --fi fi.csv --artphoto artphoto.csv --out experiments/paper",
       "aenet experiment all --generated --out experiments/generated",
     ],
-    async run({ values }, terminal) {
+    async run({ values, given }, terminal) {
       if (values.generated) {
+        // Of the environment's variables some may be meant for other commands.
+        for (const [key, name] of given)
+          if (!(key in experimentOptions || key === "generated") && !name.startsWith("AENET_"))
+            throw new UsageError(
+              `${name}: --generated runs the registered protocol as it is; aenet experiment generated takes other settings`,
+            );
         const { runGenerated, listGenerated } = await loadGenerated();
         if (values.dryRun) {
           listJobs(listGenerated(registeredProtocol), values, terminal);
@@ -198,7 +204,7 @@ async function runStage(
   };
   const { runPaper, listPaper } = await load();
   if (values.dryRun) {
-    listJobs(listPaper(protocol, stage), values, terminal);
+    listJobs(listPaper(protocol, stage), values, terminal, false); // what an epoch takes depends on the device
     return exitCodes.done;
   }
   const out = required("--out", values.out, "the experiment's folder, new or to go on with");
