@@ -84,6 +84,7 @@ describe("wrong usage ends with 2 and names what is wrong", () => {
     [["eval", "--checkpoint", "c", "--data", "d", "--split", "some"], "some"],
     [["doctor", "--adapter", "quantum"], "quantum"],
     [["experiment", "fig1", "--data", "x.csv"], "--out"],
+    [["experiment", "generated", "--precision", "f16", "--dry-run"], "--precision f16: this experiment's protocol"],
     [
       ["experiment", "all", "--generated", "--seeds", "2", "--dry-run"],
       "--seeds: --generated runs the registered protocol",

@@ -68,6 +68,7 @@ const tiny: PaperProtocol = {
     batchSize: 8,
     microBatch: null,
     augment: true,
+    precision: "f32",
   },
 };
 
@@ -78,7 +79,7 @@ const run = (
   onProgress?: () => void,
 ) => {
   const { signal, ...changes } = more;
-  const options = { protocol: { ...tiny, ...changes }, stage, out, again: false, workers: undefined };
+  const options = { protocol: { ...tiny, ...changes }, stage, out, again: false };
   return runPaper(options, settings(signal), onProgress ? { onProgress } : {});
 };
 

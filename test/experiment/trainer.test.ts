@@ -6,7 +6,7 @@ import { lazyDevice } from "../../src/aenet/experiment/run.ts";
 import { type TrainingJob, trainNetwork } from "../../src/aenet/experiment/trainer.ts";
 import { settings } from "./tiny.ts";
 
-const { device, close } = lazyDevice(settings().adapter);
+const { device, close } = lazyDevice(settings());
 afterAll(close);
 
 test("a network that is evaluated after every epoch has the weights of one that is not", async () => {

@@ -5,19 +5,18 @@ import type { Job, WorkResult } from "../experiment/worklist.ts";
 import { type ExitCode, exitCodes, UsageError } from "./errors.ts";
 import { interruptible } from "./interrupt.ts";
 import { boolean, integer, type Kind, text } from "./kinds.ts";
-import { computeOptions, json } from "./options.ts";
+import { type ComputeFlags, computeOptions, json } from "./options.ts";
 import { formatSeconds, Progress } from "./progress.ts";
 import type { Options } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 import { alignRight, formatJson, plural } from "./text.ts";
 
-export interface ExperimentFlags {
+export interface ExperimentFlags extends ComputeFlags {
   out: string | null;
   jobs: number | null;
   shard: Shard | null;
   again: boolean;
   dryRun: boolean;
-  adapter: RunSettings["adapter"];
   json: boolean;
 }
 
@@ -46,9 +45,14 @@ export const experimentOptions: Options<ExperimentFlags> = {
     help: "print the list of jobs, and what small networks are expected to take",
     group,
   },
-  adapter: computeOptions.adapter,
+  ...computeOptions,
   json,
 };
+
+/** Small networks' protocols are in f32. @throws UsageError where something else is asked for. */
+export function requireFullPrecision({ precision }: ExperimentFlags): void {
+  if (precision !== "f32") throw new UsageError(`--precision ${precision}: this experiment's protocol is in f32`);
+}
 
 /**
  * `--dry-run`: the jobs' names, or every job as JSON.
@@ -92,7 +96,17 @@ export async function watchExperiment(
     progress.note("stopping; the same command goes on from here. Press Ctrl-C again to stop at once");
   try {
     const { failed, left, reading } = await interruptible(announce, (signal) =>
-      body({ adapter: values.adapter, jobs: values.jobs ?? cores, shard: values.shard, signal }, events),
+      body(
+        {
+          adapter: values.adapter,
+          tune: values.tune,
+          workers: values.workers ?? undefined,
+          jobs: values.jobs ?? cores,
+          shard: values.shard,
+          signal,
+        },
+        events,
+      ),
     );
     progress.clear();
     const result = {

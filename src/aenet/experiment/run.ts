@@ -10,6 +10,10 @@ import { type Job, openJobs, type WorkFolder, type WorkResult, work } from "./wo
 /** How an experiment is worked off; nothing of it changes what is computed. */
 export interface RunSettings {
   readonly adapter: AdapterChoice;
+  /** As openDevice takes it. Default true. */
+  readonly tune?: boolean | undefined;
+  /** Images decoded at a time. */
+  readonly workers?: number | undefined;
   /** Processes at once. */
   readonly jobs: number;
   /** Only a part of the lanes. */
@@ -23,11 +27,14 @@ export interface RunEvents {
 }
 
 /** A device that is opened when it is first asked for, and given back at the end. */
-export function lazyDevice(adapter: AdapterChoice): { device: () => Promise<Device>; close: () => Promise<void> } {
+export function lazyDevice({ adapter, tune }: Pick<RunSettings, "adapter" | "tune">): {
+  device: () => Promise<Device>;
+  close: () => Promise<void>;
+} {
   let opened: Promise<Device> | null = null;
   return {
     device: () => {
-      opened ??= openDevice({ adapter, robustness: false });
+      opened ??= openDevice({ adapter, robustness: false, tune });
       return opened;
     },
     close: async () => {

@@ -22,6 +22,8 @@ export type Weights = ReadonlyMap<string, TensorData>;
 export interface Images {
   readonly samples: readonly Sample[];
   readonly source: ImageSource;
+  /** Images read at a time; this changes nothing that is read. */
+  readonly workers?: number | undefined;
 }
 
 /** What is tuned. */
@@ -115,6 +117,7 @@ export async function trainNetwork(device: Device, job: TrainingJob, signal?: Ab
     samples: data.samples,
     classes: architecture.classes,
     images: data.source,
+    ...workersOf(data),
     batchSize: budget.batchSize,
     seed: seeds.order,
     augment,
@@ -188,7 +191,7 @@ interface Watcher {
 async function watcherOf(
   device: Device,
   network: Network,
-  { samples, source }: Images,
+  { samples, source, workers }: Images,
   split: Split,
   lambda: number,
 ): Promise<Watcher> {
@@ -198,7 +201,14 @@ async function watcherOf(
   const inference = await Inference.create(device, network, { batchSize: testBatch, decodedSize, preprocessing });
   return {
     async evaluate() {
-      const loader = new EvalLoader({ samples, classes, images: source, batchSize: testBatch, split });
+      const loader = new EvalLoader({
+        samples,
+        classes,
+        images: source,
+        ...workersOf({ workers }),
+        batchSize: testBatch,
+        split,
+      });
       const { loss, accAes, accEmo } = await evaluateSplit(inference, loader, classes.length, { lambda });
       return { split, loss, accAes, accEmo };
     },
@@ -253,7 +263,7 @@ export async function testNetwork(
   device: Device,
   architecture: Architecture,
   weights: Weights,
-  { samples, source }: Images,
+  { samples, source, workers }: Images,
   split: Split,
   lambda: number,
 ): Promise<{ metrics: Metrics; rows: number[]; results: ImageResult[] }> {
@@ -267,7 +277,14 @@ export async function testNetwork(
   });
   try {
     network.parameters.write(weights);
-    const loader = new EvalLoader({ samples, classes: architecture.classes, images: source, batchSize, split });
+    const loader = new EvalLoader({
+      samples,
+      classes: architecture.classes,
+      images: source,
+      ...workersOf({ workers }),
+      batchSize,
+      split,
+    });
     const rows: number[] = [];
     const results: ImageResult[] = [];
     const metrics = await evaluateSplit(inference, loader, architecture.classes.length, {
@@ -282,6 +299,10 @@ export async function testNetwork(
     inference.destroy();
     network.parameters.destroy();
   }
+}
+
+function workersOf({ workers }: Pick<Images, "workers">): { workers?: number } {
+  return workers === undefined ? {} : { workers };
 }
 
 function meanOf(values: readonly (number | null)[]): number | null {

@@ -3,7 +3,13 @@ import type { GeneratedProtocol } from "../../experiment/generated/protocol.ts";
 import { registeredProtocol } from "../../experiment/generated/protocol.ts";
 import type { CommandSpec } from "../command.ts";
 import { type ExitCode, exitCodes, required, UsageError } from "../errors.ts";
-import { type ExperimentFlags, experimentOptions, listJobs, watchExperiment } from "../experiment-options.ts";
+import {
+  type ExperimentFlags,
+  experimentOptions,
+  listJobs,
+  requireFullPrecision,
+  watchExperiment,
+} from "../experiment-options.ts";
 import { integer, list, number } from "../kinds.ts";
 import type { Option } from "../settings.ts";
 
@@ -87,6 +93,7 @@ export function generatedCommand(
       "aenet experiment generated --out /shared/generated --shard 1/3",
     ],
     async run({ values }, terminal): Promise<ExitCode> {
+      requireFullPrecision(values);
       const protocol = protocolOf(values);
       const { runGenerated, listGenerated } = await load();
       if (values.dryRun) {

@@ -1,7 +1,13 @@
 import { availableParallelism } from "node:os";
 import type { CommandSpec } from "../command.ts";
 import { exitCodes, required } from "../errors.ts";
-import { type ExperimentFlags, experimentOptions, listJobs, watchExperiment } from "../experiment-options.ts";
+import {
+  type ExperimentFlags,
+  experimentOptions,
+  listJobs,
+  requireFullPrecision,
+  watchExperiment,
+} from "../experiment-options.ts";
 import { integer, list, text } from "../kinds.ts";
 import type { Options } from "../settings.ts";
 
@@ -38,6 +44,7 @@ export function oasisCommand(load: () => Promise<Backend> = loadBackend): Comman
     options,
     examples: ["aenet experiment oasis --data oasis --out experiments/oasis"],
     async run({ values }, terminal) {
+      requireFullPrecision(values);
       const { runOasis, listOasis, oasisProtocol } = await load();
       const { epochs, imageSize, depth, baseChannels } = values;
       const given = Object.entries({ epochs, imageSize, depth, baseChannels }).filter(([, value]) => value !== null);

@@ -7,9 +7,14 @@ import { resizeModes } from "../../preprocessing.ts";
 import { defaultTrainConfig } from "../../training/config.ts";
 import type { CommandSpec } from "../command.ts";
 import { type ExitCode, exitCodes, required, UsageError } from "../errors.ts";
-import { type ExperimentFlags, experimentOptions, listJobs, watchExperiment } from "../experiment-options.ts";
+import {
+  type ExperimentFlags,
+  experimentOptions,
+  listJobs,
+  requireFullPrecision,
+  watchExperiment,
+} from "../experiment-options.ts";
 import { boolean, choice, integer, list, text } from "../kinds.ts";
-import { computeOptions } from "../options.ts";
 import type { Options } from "../settings.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -37,7 +42,6 @@ interface PaperFlags extends ExperimentFlags {
   batchSize: number;
   microBatch: number | null;
   augment: boolean;
-  workers: number | null;
 }
 
 type Backend = Pick<typeof import("../../experiment/paper/run.ts"), "runPaper" | "listPaper">;
@@ -89,7 +93,6 @@ const options: Options<PaperFlags> = {
   batchSize: { kind: integer(1), default: defaultTrainConfig.batchSize, help: "samples a step", group },
   microBatch: { kind: integer(1), default: null, help: "samples computed at a time", group },
   augment: { kind: boolean, default: true, help: "no random crop, no flip", group },
-  workers: computeOptions.workers,
 };
 
 const summaries: Record<Stage, string> = {
@@ -142,6 +145,7 @@ export function allCommand(
     ],
     async run({ values, given }, terminal) {
       if (values.generated) {
+        requireFullPrecision(values);
         // Of the environment's variables some may be meant for other commands.
         for (const [key, name] of given)
           if (!(key in experimentOptions || key === "generated") && !name.startsWith("AENET_"))
@@ -200,6 +204,7 @@ async function runStage(
       batchSize: values.batchSize,
       microBatch: values.microBatch,
       augment: values.augment,
+      precision: values.precision,
     },
   };
   const { runPaper, listPaper } = await load();
@@ -208,9 +213,8 @@ async function runStage(
     return exitCodes.done;
   }
   const out = required("--out", values.out, "the experiment's folder, new or to go on with");
-  const workers = values.workers ?? undefined;
   // One process: a whole network fills a device; --jobs says otherwise.
   return watchExperiment(values, terminal, 1, (settings, events) =>
-    runPaper({ protocol, stage, out, again: values.again, workers }, settings, events),
+    runPaper({ protocol, stage, out, again: values.again }, settings, events),
   );
 }

@@ -55,6 +55,8 @@ export interface PlanContext {
   /** The process's one device, opened when it is first needed. */
   readonly device: () => Promise<Device>;
   /** The number of this reading of the test splits, from 1. */
+  /** Images drawn at a time. */
+  readonly workers?: number | undefined;
   readonly reading: number;
 }
 
@@ -700,7 +702,7 @@ class Plan {
 
   #images(repetition: Repetition, { rho, size }: GeneratedCell): Images {
     const set = this.#targets(repetition);
-    return { samples: labelScenes(set, "both", rho, size), source: set.images };
+    return { samples: labelScenes(set, "both", rho, size), source: set.images, workers: this.#context.workers };
   }
 
   /** A repetition's scenes for some use; those of the last few uses are kept. */

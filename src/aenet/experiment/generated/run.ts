@@ -29,10 +29,10 @@ export async function runGenerated(
   settings: RunSettings,
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
-  const { device, close } = lazyDevice(settings.adapter);
+  const { device, close } = lazyDevice(settings);
   const describe = (folder: WorkFolder) => describeFolder(protocol, folder);
   const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
-    generatedPlan(protocol, { folder, device, reading: readingOf(onlySet) });
+    generatedPlan(protocol, { folder, device, workers: settings.workers, reading: readingOf(onlySet) });
   try {
     return await workOff({ out, again, protocol, sets: [onlySet], describe, planOf }, settings, events);
   } finally {

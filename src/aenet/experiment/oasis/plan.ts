@@ -45,6 +45,8 @@ export interface OasisContext {
   readonly folder: WorkFolder;
   readonly photos: readonly OasisPhoto[];
   readonly device: () => Promise<Device>;
+  /** Images decoded at a time. */
+  readonly workers?: number | undefined;
   readonly reading: number;
 }
 
@@ -90,7 +92,7 @@ export function oasisPlan(protocol: OasisProtocol, context: OasisContext): Job[]
   const imagesOf = (fold: number): Images => {
     const samples = foldSamples(photos, foldOf, fold);
     source ??= new FileImages(samples, { imageSize, resize: "squash" });
-    return { samples, source };
+    return { samples, source, workers: context.workers };
   };
   const trainingId = (fold: number, { name }: MethodPlan) => `fold-${fold}/train/${name}`;
   const runs = Array.from({ length: folds }, (_, fold) => compared.map((method) => ({ fold, method }))).flat();

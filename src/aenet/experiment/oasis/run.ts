@@ -30,10 +30,10 @@ export async function runOasis(
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
   const photos = await readOasis(data);
-  const { device, close } = lazyDevice(settings.adapter);
+  const { device, close } = lazyDevice(settings);
   const describe = () => Promise.resolve(describeOasis(protocol));
   const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
-    oasisPlan(protocol, { folder, photos, device, reading: readingOf(onlySet) });
+    oasisPlan(protocol, { folder, photos, device, workers: settings.workers, reading: readingOf(onlySet) });
   try {
     return await workOff({ out, again, protocol, sets: [onlySet], describe, planOf }, settings, events);
   } finally {

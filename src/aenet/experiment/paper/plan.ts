@@ -52,7 +52,7 @@ export interface PaperProtocol {
   /** Everything else of a training run. */
   readonly train: Pick<
     TrainConfig,
-    "depth" | "baseChannels" | "imageSize" | "resize" | "batchSize" | "microBatch" | "augment"
+    "depth" | "baseChannels" | "imageSize" | "resize" | "batchSize" | "microBatch" | "augment" | "precision"
   >;
 }
 
@@ -62,7 +62,8 @@ export type Stage = "pretrain" | "table1" | "table2";
 export interface PaperContext {
   readonly folder: WorkFolder;
   readonly adapter: AdapterChoice;
-  readonly workers: number | undefined;
+  readonly tune?: boolean | undefined;
+  readonly workers?: number | undefined;
   /** Which reading of a test set is due. */
   readonly readingOf: (set: TestSet) => number;
   onMessage?(line: string): void;
@@ -269,9 +270,9 @@ class Plan {
 
   /** Trains a network in a run folder below the job's, or goes on with it. @throws Interrupted */
   async #train(config: TrainConfig, { folder, signal }: JobPlace, name: string): Promise<TrainedNetwork> {
-    const { adapter, workers } = this.#context;
+    const { adapter, tune, workers } = this.#context;
     const path = join(folder, name);
-    const settings = { adapter, workers, signal };
+    const settings = { adapter, tune, workers, signal };
     await mkdir(folder, { recursive: true });
     const fusion = `${path}-fusion.jsonl`;
     const events: TrainEvents = {
@@ -499,8 +500,8 @@ class Plan {
     trained: TrainedMethod,
     data: string,
   ): Promise<void> {
-    const { folder, adapter, workers } = this.#context;
-    const { batchSize, microBatch } = this.#protocol.train;
+    const { folder, adapter, tune, workers } = this.#context;
+    const { batchSize, microBatch, precision } = this.#protocol.train;
     const file = await this.#file(data);
     const answered = [...testSets[set].tasks];
     const networks = frozen.networks.filter(({ arch }) =>
@@ -517,7 +518,9 @@ class Plan {
         batchSize: microBatch ?? batchSize,
         perImage: true,
         adapter,
+        tune,
         workers,
+        precision,
       });
       images.push([...report.images!]);
       damaged = report.errors.length;

@@ -10,7 +10,6 @@ export interface PaperOptions {
   readonly out: string;
   /** Reads the test splits once more, with the same checkpoints. */
   readonly again: boolean;
-  readonly workers: number | undefined;
 }
 
 /** The list of jobs, without doing any. @throws Error naming the flag that is missing. */
@@ -18,7 +17,7 @@ export function listPaper(protocol: PaperProtocol, stage: Stage): Job[] {
   return paperPlan(protocol, stage, {
     folder: new WorkFolder("."),
     adapter: "auto",
-    workers: undefined,
+
     readingOf: () => 1,
   });
 }
@@ -28,13 +27,14 @@ export function listPaper(protocol: PaperProtocol, stage: Stage): Job[] {
  * @throws Error where `out` holds an experiment of other settings; Interrupted by the signal.
  */
 export async function runPaper(
-  { protocol, stage, out, again, workers }: PaperOptions,
+  { protocol, stage, out, again }: PaperOptions,
   settings: RunSettings,
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
   const { artphoto: _, ...kept } = protocol; // looked at for the second table alone, and may be named then
+  const { adapter, tune, workers } = settings;
   const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
-    paperPlan(protocol, stage, { folder, adapter: settings.adapter, workers, readingOf });
+    paperPlan(protocol, stage, { folder, adapter, tune, workers, readingOf });
   const describe = () => Promise.resolve(describePaper(protocol));
   return workOff({ out, again, protocol: kept, sets: testSetsOf(stage), describe, planOf }, settings, events);
 }
