@@ -103,6 +103,13 @@ it("an experiment's list of jobs needs no folder, and tells a time where one is 
   expect(await last("table1", "--data", "x", "--ava", "y", "--fi", "z")).toMatch(/^\d+ jobs$/);
 });
 
+it("--print-config of a run to be resumed is refused where there is none, or with what a run has fixed", async () => {
+  const missing = await run(["train", "--resume", at("none"), "--print-config"]);
+  expect(missing).toMatchObject({ code: 2, out: "", err: expect.stringContaining(at("none", "config.json")) });
+  const fixed = await run(["train", "--resume", at("none"), "--lr", "1", "--print-config"]);
+  expect(fixed).toMatchObject({ code: 2, out: "", err: expect.stringContaining("--lr") });
+});
+
 it("a manifest that is not there ends with 1 and leaves nothing behind", async () => {
   const { code, err } = await run(["train", "--data", at("no.csv"), "--out", at("none"), ...tiny]);
   expect(code).toBe(1);
@@ -127,6 +134,9 @@ it("from generated scenes to predictions", async () => {
   expect([trained.code, trained.out]).toEqual([0, expect.stringContaining(out)]);
   for (const departure of ["--depth 1,1,1,1", "--lr 0.01"]) expect(trained.err).toContain(departure);
   expect((await run(["train", "--data", data, "--out", out, ...tiny])).err).toContain("--overwrite");
+  const holds = JSON.parse((await run(["train", "--resume", out, "--max-steps", "5", "--print-config"])).out);
+  expect(holds).toMatchObject({ data, lr: 0.01, batchSize: 8, depth: [1, 1, 1, 1], seed: 5, maxSteps: 5, resume: out });
+  expect(holds).not.toHaveProperty("kernels");
   expect((await run(["train", "--resume", out, "--max-steps", "5"])).code).toBe(0);
 
   const checkpoint = join(out, "checkpoints", "last.safetensors");

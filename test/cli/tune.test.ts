@@ -1,5 +1,8 @@
 /** `--no-tune` reaches what computes, from every command that does. */
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
 import { benchStepCommand } from "../../src/aenet/cli/commands/bench-step.ts";
 import { evalCommand } from "../../src/aenet/cli/commands/eval.ts";
 import { predictCommand } from "../../src/aenet/cli/commands/predict.ts";
@@ -39,9 +42,14 @@ async function tuneOf(args: readonly string[], environment: Record<string, strin
   return [...tuned];
 }
 
+/** A run's folder, as far as --print-config looks into it. */
+const run = mkdtempSync(join(tmpdir(), "aenet-tune-"));
+writeFileSync(join(run, "config.json"), JSON.stringify({ lr: 0.5, kernels: {} }));
+afterAll(() => rmSync(run, { recursive: true, force: true }));
+
 describe.each([
   ["train --data x.csv --out nowhere"],
-  ["train --resume nowhere"],
+  [`train --resume ${run}`],
   ["eval --checkpoint c --data x.csv"],
   ["predict --checkpoint c a.jpg"],
   ["bench step"],

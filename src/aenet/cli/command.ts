@@ -14,6 +14,8 @@ export interface CommandSpec<V> {
   readonly options: Options<V>;
   /** Command lines that work, without `npx`. */
   readonly examples: readonly string[];
+  /** The values that hold where not the options alone decide, for --print-config: a resumed run has its own. */
+  valuesInForce?(settings: Resolved<V>): V | Promise<V>;
   run(settings: Resolved<V>, terminal: Terminal, positionals: readonly string[]): Promise<ExitCode>;
 }
 
@@ -41,7 +43,8 @@ export function addCommand<V>(
     const config = file === undefined ? undefined : { file: String(file), members: readMembers(String(file)) };
     const settings = resolveSettings(spec.options, { flags, environment, config });
     if (printConfig) {
-      terminal.out(`${JSON.stringify(settings.values, null, 2)}\n`);
+      const values = spec.valuesInForce ? await spec.valuesInForce(settings) : settings.values;
+      terminal.out(`${JSON.stringify(values, null, 2)}\n`);
       finish(exitCodes.done);
     } else finish(await spec.run(settings, terminal, command.args));
   });

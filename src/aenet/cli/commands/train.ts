@@ -28,6 +28,13 @@ export function trainCommand(
       "aenet train --data photos/manifest.csv --out runs/first --init resnet50.safetensors --batch-size 32",
       "aenet train --resume runs/first --epochs 40",
     ],
+    async valuesInForce({ values, given }) {
+      if (values.resume === null) return values;
+      refuseFixed(given);
+      const config = { ...(await readRunConfig(values.resume)), ...changesOf(values, given) };
+      const known = Object.entries(config).filter(([key]) => key in trainOptions);
+      return { ...values, ...Object.fromEntries(known) };
+    },
     async run({ values, given }, terminal) {
       const settings = { adapter: values.adapter, tune: values.tune, workers: values.workers ?? undefined };
       if (values.resume !== null) return resume(await load(), values.resume, values, given, settings, terminal);
@@ -57,16 +64,9 @@ async function resume(
   settings: TrainSettings,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const fixed = fixedByResume(given);
-  if (fixed !== undefined)
-    throw new UsageError(
-      `${fixed}: a run goes on as it began; --resume leaves --epochs, --max-steps, --adapter, --no-tune, --workers`,
-    );
-  const changes = {
-    ...(given.has("epochs") ? { epochs: values.epochs } : {}),
-    ...(given.has("maxSteps") ? { maxSteps: values.maxSteps } : {}),
-  };
-  const stored = await storedConfig(path);
+  refuseFixed(given);
+  const changes = changesOf(values, given);
+  const stored = await readRunConfig(path).catch(() => null); // resuming tells more of what is wrong with it
   const epochs = changes.epochs ?? stored?.epochs ?? null;
   return watch(terminal, values, null, epochs, (settingsNow, events) => {
     if (stored) tellDepartures({ ...stored, ...changes }, events);
@@ -74,12 +74,31 @@ async function resume(
   });
 }
 
-/** What the run was begun with; null where that cannot be read, of which resuming tells more. */
-async function storedConfig(path: string): Promise<TrainConfig | null> {
-  return readFile(join(path, "config.json"), "utf8").then(
-    (text) => JSON.parse(text) as TrainConfig,
-    () => null,
+/** @throws UsageError for a setting that cannot go with --resume. */
+function refuseFixed(given: Resolved<TrainFlags>["given"]): void {
+  const fixed = fixedByResume(given);
+  if (fixed === undefined) return;
+  throw new UsageError(
+    `${fixed}: a run goes on as it began; --resume leaves --epochs, --max-steps, --adapter, --no-tune, --workers`,
   );
+}
+
+/** What a resumed run is told to do otherwise than it began. */
+function changesOf(
+  { epochs, maxSteps }: TrainFlags,
+  given: Resolved<TrainFlags>["given"],
+): Partial<Pick<TrainConfig, "epochs" | "maxSteps">> {
+  return { ...(given.has("epochs") && { epochs }), ...(given.has("maxSteps") && { maxSteps }) };
+}
+
+/** What the run was begun with. @throws Error naming the file where that cannot be read. */
+async function readRunConfig(path: string): Promise<TrainConfig> {
+  const file = join(path, "config.json");
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as TrainConfig;
+  } catch (error) {
+    throw new Error(`--resume ${path}: ${file}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function tellDepartures(config: TrainConfig, events: TrainEvents): void {
