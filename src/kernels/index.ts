@@ -18,3 +18,4 @@ export * from "./select-streams.ts";
 export * from "./sgd.ts";
 export * from "./stitch.ts";
 export * from "./sum.ts";
+export { AlgorithmChoices } from "./winograd/choices.ts";
