@@ -40,6 +40,9 @@ export interface DeviceOptions {
 /** Why a kind of adapter is passed over. */
 class PassedOver extends Error {}
 
+/** A part of the name of the GPU to take, where a machine has several; else Dawn takes its first. */
+const wantedGpu = (): string | undefined => process.env.AENET_GPU || undefined;
+
 /** Timestamps are otherwise rounded to 65,536 ns. */
 const disabledToggles = ["timestamp_quantization"];
 
@@ -99,7 +102,7 @@ async function requestGpu(toggles: Toggles, mayLook: boolean): Promise<GPUAdapte
   }
   const all = { ...toggles, enable: [...gpuToggles, ...toggles.enable] };
   const adapter = await withEnvironment(environment, async () => {
-    const instance = await createInstance(linux ? "vulkan" : "default", all);
+    const instance = await createInstance(linux ? "vulkan" : "default", all, wantedGpu());
     return instance.requestAdapter({ powerPreference: "high-performance" });
   });
   if (!adapter) throw new PassedOver("its drivers offer no adapter that Dawn accepts");
@@ -161,7 +164,7 @@ export async function firstAdapter<T>(
   await loadDawn();
   const enable = [...toggles, ...(robustness ? [] : ["disable_robustness"])];
   const attempts: Attempt[] = [];
-  for (const kind of kindsOf(choice)) {
+  for (const kind of kindsOf(choice, wantedGpu())) {
     try {
       const adapter = await requestAdapter(kind, choice, { enable, disable: disabledToggles });
       const description = describeAdapter(adapter.info);
@@ -169,7 +172,9 @@ export async function firstAdapter<T>(
       attempts.push({ kind, taken: true, detail: description });
       return { value, attempts };
     } catch (error) {
-      attempts.push({ kind, taken: false, detail: error instanceof Error ? error.message : String(error) });
+      const reason = (error instanceof Error ? error.message : String(error)).trim().replace(/\s*\n\s*/g, " ");
+      const named = kind === "gpu" && wantedGpu() !== undefined ? `AENET_GPU=${wantedGpu()}: ` : "";
+      attempts.push({ kind, taken: false, detail: `${named}${reason}` });
     }
   }
   throw new AdapterError(choice, attempts);

@@ -36,7 +36,8 @@ export function parseAdapterChoice(value: string): AdapterChoice {
   return choice;
 }
 
-/** The kinds to try, in order. */
-export function kindsOf(choice: AdapterChoice): AdapterKind[] {
-  return choice === "auto" ? ["gpu", "lavapipe", "swiftshader"] : [choice];
+/** The kinds to try, in order; who names a card (`gpu`, a part of its name) wants nothing else in its place. */
+export function kindsOf(choice: AdapterChoice, gpu?: string): AdapterKind[] {
+  if (choice !== "auto") return [choice];
+  return gpu ? ["gpu"] : ["gpu", "lavapipe", "swiftshader"];
 }

@@ -91,11 +91,20 @@ export interface Toggles {
   readonly disable: readonly string[];
 }
 
-/** A Dawn instance with one backend. One process can hold several, each with the drivers it was created with. */
-export async function createInstance(backend: "default" | "vulkan" | "null", toggles: Toggles): Promise<GPU> {
+/**
+ * A Dawn instance with one backend. One process can hold several, each with the drivers it was created with.
+ * @param name a part of the adapter's name: it then offers the first that has it. Where none has, `requestAdapter` throws,
+ *   and lists the adapters that there are.
+ */
+export async function createInstance(
+  backend: "default" | "vulkan" | "null",
+  toggles: Toggles,
+  name?: string,
+): Promise<GPU> {
   const { module } = await loadDawn();
   const flags = [
     ...(backend === "default" ? [] : [`backend=${backend}`]),
+    ...(name ? [`adapter=${name}`] : []),
     ...(toggles.enable.length ? [`enable-dawn-features=${toggles.enable.join(",")}`] : []),
     ...(toggles.disable.length ? [`disable-dawn-features=${toggles.disable.join(",")}`] : []),
   ];

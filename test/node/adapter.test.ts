@@ -38,6 +38,13 @@ test("an adapter opens by default and computes", async () => {
   expect(await double(device, new Float32Array(128).fill(1.5))).toEqual(new Float32Array(128).fill(3));
 });
 
+test("a GPU asked for by name is named where it is not there, and no processor takes its place", async () => {
+  vi.stubEnv("AENET_GPU", "no such card");
+  await expect(openDevice()).rejects.toThrow(
+    /^--adapter auto: no adapter could be opened\n {2}gpu was passed over: AENET_GPU=no such card: .*$/,
+  );
+});
+
 describe.runIf(hasSwiftShader)("SwiftShader", () => {
   test("opens whatever the environment says of Vulkan drivers, and restores it", async () => {
     vi.stubEnv("VK_DRIVER_FILES", "/nonexistent.json");

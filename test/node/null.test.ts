@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { createInstance } from "../../src/node/dawn.ts";
 import { openNullDevice } from "../../src/node/index.ts";
 
 test("the null backend compiles with every feature that kernels may use, and finds errors", async () => {
@@ -22,4 +23,11 @@ enable chromium_experimental_subgroup_matrix;
 }`;
   expect(await messages(matrices)).toEqual([]);
   expect(await messages("@compute @workgroup_size(1) fn main() { undefined(); }")).not.toEqual([]);
+});
+
+test("an adapter is found by a part of its name; where none has it, those that there are are listed", async () => {
+  const named = async (name: string) =>
+    (await createInstance("null", { enable: [], disable: [] }, name)).requestAdapter();
+  expect(await named("Null")).not.toBeNull();
+  await expect(named("RTX")).rejects.toThrow(/no adapter .*RTX.*found\s+Available adapters:\s.*Null backend/);
 });

@@ -25,6 +25,9 @@ test("Mesa below 25 is old", () => {
 test("a choice stands for kinds in order", () => {
   expect(kindsOf("auto")).toEqual(["gpu", "lavapipe", "swiftshader"]);
   expect(kindsOf("lavapipe")).toEqual(["lavapipe"]);
+  // A card that was asked for by name is never replaced by a processor.
+  expect(kindsOf("auto", "RTX")).toEqual(["gpu"]);
+  expect(kindsOf("lavapipe", "RTX")).toEqual(["lavapipe"]);
 });
 
 test("a wrong choice names the flag, the value and what is allowed", () => {

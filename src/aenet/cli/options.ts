@@ -18,7 +18,7 @@ export const computeOptions: Options<ComputeFlags> = {
   adapter: {
     kind: choice(adapterChoices),
     default: "auto",
-    help: "auto takes the first of gpu, lavapipe and swiftshader that opens",
+    help: "auto takes the first of gpu, lavapipe and swiftshader that opens; AENET_GPU=NAME says which of several GPUs",
     group,
   },
   precision: {
