@@ -4,6 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readManifest, writeManifest } from "../../src/aenet/data/manifest.ts";
+import { packManifest } from "../../src/aenet/data/pack.ts";
 import { synthesize } from "../../src/aenet/data/synth/index.ts";
 import { allowReading } from "../../src/aenet/experiment/frozen.ts";
 import { parseMetrics } from "../../src/aenet/experiment/history.ts";
@@ -41,12 +42,13 @@ beforeAll(async () => {
     else heldOut.push(path);
   }
   await writeManifest(at("fi/manifest.csv"), [...fi.samples, ...copies]);
+  await packManifest(at("fi/manifest.csv"), { out: at("fi/fi.pack"), imageSize: 32, resize: "squash" });
 });
 
 const tiny: PaperProtocol = {
   data: at("iae/manifest.csv"),
   ava: at("ava/manifest.csv"),
-  fi: at("fi/manifest.csv"),
+  fi: at("fi/fi.pack"), // what may be a manifest may be a pack of it
   artphoto: at("artphoto/manifest.csv"),
   initS: null,
   initWrn: null,
@@ -114,7 +116,7 @@ describe("the paper's experiment", () => {
     const { samples } = await readManifest(tiny.data);
     const tests = samples.filter(({ split }) => split === "test").map(({ absolutePath }) => absolutePath);
     for (const file of tests) renameSync(file, `${file}.away`);
-    const one = { paperProtocol: true, seeds: 1, methods: ["aenet", "resnet50"] };
+    const one = { fi: at("fi/manifest.csv"), paperProtocol: true, seeds: 1, methods: ["aenet", "resnet50"] };
     const without = await run(out, "table1", one).finally(() => {
       for (const file of tests) renameSync(`${file}.away`, file);
     });

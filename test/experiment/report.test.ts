@@ -107,6 +107,24 @@ describe("the report's numbers", () => {
     expect(ours.srcc!.value).toBeGreaterThan(0.5);
   });
 
+  it("have an AUC of emotions: each class against the rest, by pairs of images, and the classes' mean", () => {
+    const [run] = runsOf("csnet", "iae");
+    const { emo_probs, emotion_true } = run!.predictions;
+    const areas = run!.classes.map((_, k) => {
+      const of = (isClass: boolean) =>
+        emotion_true.flatMap((truth, i) =>
+          (truth === k) === isClass ? [emo_probs![i * run!.classes.length + k]!] : [],
+        );
+      const pairs = of(true).flatMap((own) =>
+        of(false).map((other): number => (own > other ? 1 : own === other ? 0.5 : 0)),
+      );
+      return pairs.reduce((a, b) => a + b, 0) / pairs.length;
+    });
+    const auc = row("iae", "csnet").tasks.emo!.ours.auc!;
+    expect(auc.value).toBeCloseTo(areas.reduce((a, b) => a + b, 0) / areas.length, 12);
+    expect(auc.interval!.low).toBeLessThan(auc.value);
+  });
+
   it("of one seed of independent images have Wilson's interval, and single tasks make one row of two networks", () => {
     const found = row("iae", "resnet50");
     expect(found.tasks.aes!.ours.accuracy.interval_kind).toBe("wilson");
@@ -451,9 +469,11 @@ describe("the page", () => {
 
   it("says that ranks of folds are of several networks' probabilities", () => {
     const note = "AUC and correlations are of the probabilities of all 3 folds together";
+    const other = "It is of the probabilities of all 3 folds together";
     const section = (cell: string) =>
       textOf([...elements(root, "section")].find(({ attributes }) => attributes.id === `cell-${cell}`)!);
-    expect([section("photographs").includes(note), section("iae").includes(note)]).toEqual([true, false]);
+    for (const told of [note, other])
+      expect([section("photographs").includes(told), section("iae").includes(told)]).toEqual([true, false]);
   });
 
   it("says what was not reproduced", () => {

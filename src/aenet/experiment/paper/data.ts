@@ -41,7 +41,7 @@ export function splitAtRandom(samples: readonly Sample[], seed: number): Sample[
 }
 
 /**
- * FI without what IAE holds out: every image that is in one of `data check`'s groups (same bytes, same look, alike, same
+ * FI without what IAE holds out, both as manifests: every image that is in one of `data check`'s groups (same bytes, same look, alike, same
  * name and somewhat alike) with an image of IAE's validation or test split.
  */
 export async function withoutHeldOut(

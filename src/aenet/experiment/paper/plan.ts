@@ -214,8 +214,10 @@ class Plan {
           const samples = labelsOf("emo", await samplesOf(fi!)).filter(({ split }) => split !== "test");
           return write(samples, "with what IAE holds out (--paper-protocol)");
         }
-        const iae = join(path, "data/iae.csv");
-        const { samples, excluded } = await withoutHeldOut(fi!, iae, workers);
+        // FI may be a pack; its images are compared as the files that it was made of.
+        await writeData(path, "fi-given", await samplesOf(fi!), "", null);
+        const [iae, given] = [join(path, "data/iae.csv"), join(path, "data/fi-given.csv")];
+        const { samples, excluded } = await withoutHeldOut(given, iae, workers);
         const kept = labelsOf("emo", samples).filter(({ split }) => split !== "test");
         return write(kept, `without ${excluded} images of IAE's validation and test splits`);
       },

@@ -16,6 +16,8 @@ export interface Answers {
   /** P(high) and the mean score, for aesthetics. */
   readonly probability: readonly number[] | null;
   readonly score: readonly (number | null)[] | null;
+  /** Each emotion's probability, [classes][images]; null for aesthetics. */
+  readonly emotions: readonly (readonly number[])[] | null;
   /** The runs that it is made of, one a fold. */
   readonly runs: readonly RunResult[];
 }
@@ -73,6 +75,7 @@ function joinFolds(seed: number, runs: readonly RunResult[], task: Task): Answer
     predicted: join("predicted") as number[],
     probability: task === "aes" ? runs.flatMap(({ predictions }) => [...predictions.aes_prob!]) : null,
     score: task === "aes" ? runs.flatMap(({ predictions }) => [...predictions.aes_score]) : null,
+    emotions: task === "emo" ? first!.classes.map((_, k) => runs.flatMap((run) => emotionColumn(run, k))) : null,
     runs,
   };
 }
@@ -85,6 +88,10 @@ function emotionColumns({ predictions, classes }: RunResult) {
   const k = classes.length;
   const predicted = predictions.image.map((_, i) => largestIndex(predictions.emo_probs!.slice(i * k, (i + 1) * k)));
   return { truth: predictions.emotion_true, predicted };
+}
+
+function emotionColumn({ predictions, classes }: RunResult, k: number): number[] {
+  return predictions.image.map((_, i) => predictions.emo_probs![i * classes.length + k]!);
 }
 
 /** Two methods' answers with the same seeds, in pairs. @throws Error where a pair was not tested on the same labels. */

@@ -44,8 +44,9 @@ export interface TaskScores {
   readonly per_class: readonly { readonly name: string; readonly images: number; readonly accuracy: number | null }[];
   /** [true][predicted], summed over seeds. */
   readonly confusion: ConfusionMatrix;
-  /** For aesthetics, P(high) against the label, and against the mean score by rank and linearly. */
+  /** Of P(high); for emotion of each class against the rest, the mean over classes that have images. */
   readonly auc: Estimate | null;
+  /** For aesthetics, P(high) against the mean score by rank and linearly. */
   readonly srcc: Estimate | null;
   readonly plcc: Estimate | null;
 }
@@ -91,12 +92,18 @@ export const accuracyOf: Statistic = (answers) => (counts) => accuracy(matrixOf(
 
 const balancedOf: Statistic = (answers) => (counts) => balancedAccuracy(matrixOf(answers, counts));
 
-const aucOf: Statistic = ({ truth, probability }) => {
-  if (probability === null) return () => Number.NaN;
-  const { pick, values } = chosen(truth, probability);
-  const labels = pick(truth);
-  const ranking = rankingOf(values);
-  return (counts) => areaUnderCurve(values, labels, counts && pick(counts), ranking);
+const aucOf: Statistic = ({ truth, probability, emotions }) => {
+  const columns = probability
+    ? [{ values: probability, label: 1 }]
+    : emotions!.map((values, label) => ({ values, label }));
+  const areas = columns.map(({ values: all, label }) => {
+    const { pick, values } = chosen(truth, all);
+    const labels = pick(truth).map((given) => (given === label ? 1 : 0));
+    const ranking = rankingOf(values);
+    return (counts?: ArrayLike<number>) => areaUnderCurve(values, labels, counts && pick(counts), ranking);
+  });
+  // A class without images, perhaps in one drawing alone, has no area.
+  return (counts) => mean(areas.map((area) => area(counts)).filter(Number.isFinite));
 };
 
 const srccOf: Statistic = ({ score, probability }) => {

@@ -83,7 +83,7 @@ function taskPart(cell: CellReport, task: Task): Markup | null {
         ...(hasOther ? [`accuracy on seeds ${seedsText(shared)}, %`] : []),
         "majority, %",
         "balanced accuracy, %",
-        ...(task === "aes" ? ["AUC", "SRCC with scores", "PLCC with scores"] : []),
+        ...(task === "aes" ? ["AUC", "SRCC with scores", "PLCC with scores"] : ["AUC, classes' mean"]),
         "AENet's gain",
         ...(hasPaper ? ["paper, %", "AENet's gain there"] : []),
         "seeds",
@@ -97,9 +97,9 @@ function taskPart(cell: CellReport, task: Task): Markup | null {
           ...(hasOther ? [percents(found.accuracy_on_shared!)] : []),
           percents(found.ours.majority),
           figure(found.ours.balanced_accuracy, percents),
-          ...(task === "aes"
-            ? [found.ours.auc, found.ours.srcc, found.ours.plcc].map((of) => figure(of, decimals))
-            : []),
+          ...(task === "aes" ? [found.ours.auc, found.ours.srcc, found.ours.plcc] : [found.ours.auc]).map((of) =>
+            figure(of, decimals),
+          ),
           gainText(found.gain),
           ...(hasPaper
             ? [found.paper === null ? "–" : (100 * found.paper).toFixed(2), gainText(found.paper_gain)]
@@ -135,10 +135,11 @@ function notes(
             "with these very trainings. How trainings differ is the deviation.",
         ]
       : []),
-    ...(folds !== null && task === "aes"
+    ...(task === "emo" ? ["AUC is that of each class against the rest, the mean over classes."] : []),
+    ...(folds !== null
       ? [
-          `AUC and correlations are of the probabilities of all ${folds} folds together, each fold's by a network of its own: where ` +
-            "these networks are not equally sure, they are lower than within a fold.",
+          `${task === "aes" ? "AUC and correlations are" : "It is"} of the probabilities of all ${folds} folds together, each ` +
+            "fold's by a network of its own: where these networks are not equally sure, that is lower than within a fold.",
         ]
       : []),
   ];
