@@ -1,3 +1,4 @@
+import { tmpdir } from "node:os";
 import { afterAll, expect, test } from "vitest";
 import { createArchitecture } from "../../src/aenet/architecture.ts";
 import { EIGHT_EMOTIONS } from "../../src/aenet/data/classes.ts";
@@ -6,7 +7,7 @@ import { lazyDevice } from "../../src/aenet/experiment/run.ts";
 import { type TrainingJob, trainNetwork } from "../../src/aenet/experiment/trainer.ts";
 import { settings } from "./tiny.ts";
 
-const { device, close } = lazyDevice(settings());
+const { device, close } = lazyDevice(settings(), tmpdir());
 afterAll(close);
 
 test("a network that is evaluated after every epoch has the weights of one that is not", async () => {

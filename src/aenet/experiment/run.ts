@@ -3,6 +3,7 @@ import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import type { Device } from "../../kernels/device.ts";
 import { type AdapterChoice, openDevice } from "../../node/index.ts";
+import { measureAlone, tuneIn } from "./kernels.ts";
 import { inShard, type Shard } from "./shard.ts";
 import { Interrupted } from "./trainer.ts";
 import { type Job, openJobs, type WorkFolder, type WorkResult, work } from "./worklist.ts";
@@ -26,15 +27,26 @@ export interface RunEvents {
   onMessage?(line: string): void;
 }
 
-/** A device that is opened when it is first asked for, and given back at the end. */
-export function lazyDevice({ adapter, tune }: Pick<RunSettings, "adapter" | "tune">): {
+/**
+ * A device that is opened when it is first asked for, and given back at the end.
+ * @param folder The experiment's: kernels that have to be measured are the same for all of its processes.
+ */
+export function lazyDevice(
+  { adapter, tune = true }: Pick<RunSettings, "adapter" | "tune">,
+  folder: string,
+): {
   device: () => Promise<Device>;
   close: () => Promise<void>;
 } {
   let opened: Promise<Device> | null = null;
+  const open = async () => {
+    const device = await openDevice({ adapter, robustness: false, tune: tune && tuneIn(folder) });
+    measureAlone(device, folder);
+    return device;
+  };
   return {
     device: () => {
-      opened ??= openDevice({ adapter, robustness: false, tune });
+      opened ??= open();
       return opened;
     },
     close: async () => {

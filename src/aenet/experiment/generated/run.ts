@@ -29,7 +29,7 @@ export async function runGenerated(
   settings: RunSettings,
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
-  const { device, close } = lazyDevice(settings);
+  const { device, close } = lazyDevice(settings, out);
   const describe = (folder: WorkFolder) => describeFolder(protocol, folder);
   const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
     generatedPlan(protocol, { folder, device, workers: settings.workers, reading: readingOf(onlySet) });

@@ -30,7 +30,7 @@ export async function runOasis(
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
   const photos = await readOasis(data);
-  const { device, close } = lazyDevice(settings);
+  const { device, close } = lazyDevice(settings, out);
   const describe = () => Promise.resolve(describeOasis(protocol));
   const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
     oasisPlan(protocol, { folder, photos, device, workers: settings.workers, reading: readingOf(onlySet) });
