@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { benchStepCommand } from "../../src/aenet/cli/commands/bench-step.ts";
 import { evalCommand } from "../../src/aenet/cli/commands/eval.ts";
+import { generatedCommand } from "../../src/aenet/cli/commands/experiment-generated.ts";
+import { oasisCommand } from "../../src/aenet/cli/commands/experiment-oasis.ts";
+import { paperCommand } from "../../src/aenet/cli/commands/experiment-paper.ts";
 import { predictCommand } from "../../src/aenet/cli/commands/predict.ts";
 import { trainCommand } from "../../src/aenet/cli/commands/train.ts";
 import { type Commands, runProgram } from "../../src/aenet/cli/program.ts";
@@ -19,6 +22,9 @@ const backend = {
   evaluate: async (options: { tune?: unknown }) => stop(options),
   predict: async (options: { tune?: unknown }) => stop(options),
   openDevice: async (options: { tune?: unknown }) => stop(options),
+  runPaper: async (_: unknown, settings: { tune?: unknown }) => stop(settings),
+  runGenerated: async (_: unknown, settings: { tune?: unknown }) => stop(settings),
+  runOasis: async (_: unknown, settings: { tune?: unknown }) => stop(settings),
 };
 
 function stop({ tune }: { tune?: unknown }): never {
@@ -31,7 +37,7 @@ const load = async (): Promise<any> => backend;
 const commands: Commands = {
   top: [trainCommand(load), evalCommand(load), predictCommand(load)],
   data: [],
-  experiment: [],
+  experiment: [paperCommand("table1", load), generatedCommand(load), oasisCommand(load)],
   bench: [benchStepCommand(load)],
 };
 
@@ -53,6 +59,9 @@ describe.each([
   ["eval --checkpoint c --data x.csv"],
   ["predict --checkpoint c a.jpg"],
   ["bench step"],
+  ["experiment table1 --data x.csv --ava y.csv --fi z.csv --out nowhere"],
+  ["experiment generated --out nowhere"],
+  ["experiment oasis --data x --out nowhere"],
 ])("%s", (line) => {
   const args = line.split(" ");
   it("measures unless it is told not to", async () => {
@@ -62,7 +71,7 @@ describe.each([
   });
 
   it("says so in its help and its settings", async () => {
-    const name = args.slice(0, args[0] === "bench" ? 2 : 1);
+    const name = args.slice(0, /^(bench|experiment)$/.test(args[0]!) ? 2 : 1);
     expect((await runCommand([...name, "--help"])).out).toMatch(/^ {2}--no-tune /m);
     const printed = await runCommand([...args, "--no-tune", "--print-config"]);
     expect(JSON.parse(printed.out)).toMatchObject({ tune: false });
