@@ -13,7 +13,7 @@ export const tinyProtocol: GeneratedProtocol = {
   val: 8,
   test: 12,
   rhos: [0.5],
-  pretraining: { train: 16, layoutEpochs: 2, epochs: 1, lr: 0.05 },
+  pretraining: { ...registeredProtocol.pretraining, train: 16, layoutEpochs: 2, epochs: 1 },
   seeds: 2,
   exploratorySeeds: 1,
   trials: 2,
