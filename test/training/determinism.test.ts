@@ -32,7 +32,7 @@ describe("20 steps from a seed", () => {
       // The gradient of a head's bias, among others: the sum over the samples, from the last to the first.
       device.compile = (kernel) => {
         if (kernel.name !== "sum_axis") return compile(kernel);
-        const wgsl = kernel.wgsl.replace("x[first + c *", "x[first + (params.count - 1u - c) *");
+        const wgsl = kernel.wgsl.replace("x[first + d *", "x[first + (params.count - 1u - d) *");
         if (wgsl !== kernel.wgsl) reversed++;
         return compile({ ...kernel, wgsl });
       };
