@@ -41,8 +41,8 @@ export function splitAtRandom(samples: readonly Sample[], seed: number): Sample[
 }
 
 /**
- * FI without what IAE holds out, both as manifests: every image that is in one of `data check`'s groups (same bytes, same look, alike, same
- * name and somewhat alike) with an image of IAE's validation or test split.
+ * FI without what IAE holds out, both as manifests: every image that is in one of `data check`'s groups (same bytes, same
+ * look, alike, same name and somewhat alike) with an image of IAE's validation or test split.
  */
 export async function withoutHeldOut(
   fi: string,
