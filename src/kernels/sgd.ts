@@ -279,13 +279,12 @@ export function endUpdate<T>(
   return dispatch(endUpdateKernel, t, options, 1);
 }
 
-const watch = (name: string, alsoDo = "") =>
-  defineKernel({
-    name,
-    inputs: { x: "vec4" },
-    outputs: { status: "atomic<u32>" },
-    params: { size: "u32", slot: "u32" },
-    wgsl: /* wgsl */ `
+const watchKernel = defineKernel({
+  name: "watch_finite",
+  inputs: { x: "vec4" },
+  outputs: { status: "atomic<u32>" },
+  params: { size: "u32", slot: "u32", findsLargest: "u32" },
+  wgsl: /* wgsl */ `
 ${magnitude}
 fn run(group: u32, lane: u32) {
   var largest = 0u;
@@ -300,11 +299,12 @@ fn run(group: u32, lane: u32) {
   )}
   if (largest >= 0x7f800000u) {
     atomicAdd(&status[params.slot], 1u);
-  }${alsoDo}
+  }
+  if (params.findsLargest == 1u && largest > atomicLoad(&status[${statusWords.largestGradient}])) {
+    atomicMax(&status[${statusWords.largestGradient}], largest);
+  }
 }`,
-  });
-
-const watchKernel = watch("watch_finite");
+});
 
 /** Adds to status[slot] if any of the `size` vec4f of x is NaN or infinite. */
 export function watchFinite<T>(
@@ -312,16 +312,8 @@ export function watchFinite<T>(
   t: { x: T; status: T },
   slot: number = statusWords.nonFinite,
 ): Dispatch<T> {
-  return dispatch(watchKernel, t, { size, slot }, divideUp(size, 512));
+  return dispatch(watchKernel, t, { size, slot, findsLargest: 0 }, divideUp(size, 512));
 }
-
-const watchGradientsKernel = watch(
-  "watch_gradients",
-  `
-  if (largest > atomicLoad(&status[${statusWords.largestGradient}])) {
-    atomicMax(&status[${statusWords.largestGradient}], largest);
-  }`,
-);
 
 /** As watchFinite, into status[3] where gradients are scaled; and the largest magnitude into status[1]. */
 export function watchGradients<T>(
@@ -330,43 +322,42 @@ export function watchGradients<T>(
   { scaled = false }: { scaled?: boolean } = {},
 ): Dispatch<T> {
   const slot = scaled ? statusWords.overflow : statusWords.nonFinite;
-  return dispatch(watchGradientsKernel, t, { size, slot }, divideUp(size, 512));
+  return dispatch(watchKernel, t, { size, slot, findsLargest: 1 }, divideUp(size, 512));
 }
 
 const runningKernel = defineKernel({
-  name: "update_running_statistics",
-  inputs: { batch: "vec4f" },
-  outputs: { next: "vec4f" },
-  params: { size: "u32", momentum: "f32" },
-  wgsl: /* wgsl */ `
-fn run(group: u32, lane: u32) {
-  let i = group * 64u + lane;
-  if (i < params.size) {
-    next[i] += params.momentum * (batch[i] - next[i]);
-  }
-}`,
-});
-
-/** next ← (1 − momentum)·next + momentum·batch over `size` vec4f. */
-export function updateRunning<T>(size: number, momentum: number, t: { batch: T; next: T }): Dispatch<T> {
-  return dispatch(runningKernel, t, { size, momentum }, divideUp(size, 64));
-}
-
-const commitKernel = defineKernel({
-  name: "commit_running_statistics",
-  inputs: { next: "vec4f", status: "u32" },
-  outputs: { running: "vec4f" },
-  params: { size: "u32" },
+  name: "running_statistics",
+  inputs: { source: "vec4f", status: "u32" },
+  outputs: { state: "vec4f" },
+  params: { size: "u32", share: "f32" },
   wgsl: /* wgsl */ `
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
   if (i < params.size && status[${statusWords.nonFinite}] + status[${statusWords.overflow}] == 0u) {
-    running[i] = next[i];
+    let moved = state[i] + params.share * (source[i] - state[i]);
+    state[i] = select(moved, source[i], params.share == 1.0);
   }
 }`,
 });
 
+/** next ← (1 − momentum)·next + momentum·batch over `size` vec4f, unless something was not finite. */
+export function updateRunning<T>(
+  size: number,
+  momentum: number,
+  { batch, next, status }: { batch: T; next: T; status: T },
+): Dispatch<T> {
+  return dispatch(
+    runningKernel,
+    { source: batch, state: next, status },
+    { size, share: momentum },
+    divideUp(size, 64),
+  );
+}
+
 /** running = next, unless something was not finite. */
-export function commitRunning<T>(size: number, t: { next: T; status: T; running: T }): Dispatch<T> {
-  return dispatch(commitKernel, t, { size }, divideUp(size, 64));
+export function commitRunning<T>(
+  size: number,
+  { next, running, status }: { next: T; running: T; status: T },
+): Dispatch<T> {
+  return dispatch(runningKernel, { source: next, state: running, status }, { size, share: 1 }, divideUp(size, 64));
 }

@@ -133,7 +133,7 @@ export class Sgd {
       const view = (name: string, buffer: GPUBuffer) => viewOf(name, buffer, 0, statistics);
       const nextView = view("next running statistics", next);
       const batchView = view("batch statistics", batch);
-      tracking.push(updateRunning(statistics / 4, runningMomentum, { batch: batchView, next: nextView }));
+      tracking.push(updateRunning(statistics / 4, runningMomentum, { batch: batchView, next: nextView, status }));
       tape.push(
         commitRunning(statistics / 4, { next: nextView, status, running: view("running statistics", running) }),
       );

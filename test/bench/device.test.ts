@@ -64,7 +64,7 @@ it("a step's profile is the whole step, with all products of its convolutions", 
   const work = { arch: "resnet50-aes", depth: [1, 2, 1, 1], baseChannels: 4, batchSize: 2, imageSize: 32 };
   const runner = await StepRunner.create(device, work);
   const first = await runner.profile();
-  expect(first.at(-1)).toMatchObject({ kernel: "commit_running_statistics", strategy: null });
+  expect(first.at(-1)).toMatchObject({ kernel: "running_statistics", strategy: null });
   const products = first.filter(({ kernel }) => /^conv2d_(forward|input_gradient|weight_gradient)/.test(kernel));
   expect(products.filter(({ strategy }) => strategy === null)).toEqual([]);
   const { ms, encodeMs } = await runner.run();

@@ -6,7 +6,7 @@ import { TileChoices } from "../../src/kernels/gemm/choices.ts";
 import type { GemmTile } from "../../src/kernels/gemm/core.ts";
 import { productName, shapeClass } from "../../src/kernels/gemm/product.ts";
 import { type Stopwatch, trialStopwatch } from "../../src/kernels/gemm/stopwatch.ts";
-import { candidateTiles, everyTile, sharedTile, tableTile, tileName } from "../../src/kernels/gemm/tiles.ts";
+import { candidateTiles, everyTile, sharedTile, suits, tableTile, tileName } from "../../src/kernels/gemm/tiles.ts";
 import { createTuner, fastest, memoryStore, type TunerOptions } from "../../src/kernels/gemm/tuner.ts";
 import { openNullDevice } from "../../src/node/index.ts";
 import { testDevice } from "../support/device.ts";
@@ -31,6 +31,7 @@ const convolution = (size: number, channels: number, outChannels = channels): Co
 });
 const large = forwardProduct(convolution(28, 128));
 const small = forwardProduct(convolution(7, 32));
+const fewPixels = weightGradientProduct(convolution(2, 64), 16);
 
 describe("fastest", () => {
   const never = () => false;
@@ -81,6 +82,22 @@ describe("tiles", () => {
     expect(kinds.map((tile) => tile?.strategy ?? null)).toEqual(["subgroup", "subgroup", null, null]);
   });
 
+  it("of the table hold B still where a weight gradient has few pixels, 5 to 16, 17 to 32 or 49 to 64", () => {
+    for (const [kind, subgroupSize] of [
+      ["lavapipe", 8],
+      ["swiftshader", 4],
+    ] as const) {
+      const depthOf = (pixels: number, product = weightGradientProduct) => {
+        const shape = { ...convolution(1, 64), batch: pixels };
+        const tile = tableTile(unknownAdapter({ platform: { kind }, subgroupSize }), product(shape, 16));
+        return tile?.strategy === "stationary" ? tile.depth : null;
+      };
+      const pixels = [4, 5, 16, 17, 32, 33, 48, 49, 64, 65];
+      expect(pixels.map((count) => depthOf(count))).toEqual([null, 16, 16, 32, 32, null, null, 64, 64, null]);
+      expect(depthOf(16, forwardProduct)).toBeNull();
+    }
+  });
+
   it("that are measured fit the adapter, and do not waste the product's size", () => {
     const names = (adapter: Device, product = large, precision: "f32" | "f16" = "f32") =>
       candidateTiles(adapter, product, precision).map(tileName);
@@ -111,7 +128,10 @@ it("every tile of every adapter can be generated", () => {
   for (const subgroupSize of [null, 4, 8, 16, 32, 64, 128]) {
     for (const [m, n, k] of shapes) {
       const adapter = unknownAdapter({ subgroupSize, subgroupMatrix: { m, n, k } });
-      expect(() => everyTile(adapter).map((tile) => large.trial(tile))).not.toThrow();
+      for (const product of [large, fewPixels]) {
+        const tiles = everyTile(adapter).filter((tile) => suits(tile, product));
+        expect(() => tiles.map((tile) => product.trial(tile))).not.toThrow();
+      }
     }
   }
 });

@@ -5,9 +5,10 @@ import { type MatrixTile, matrixGemm } from "./matrix.ts";
 import type { GemmProblem, gridParams } from "./problem.ts";
 import { type RegisterTile, registerGemm } from "./register.ts";
 import { type SharedTile, sharedGemm } from "./shared.ts";
+import { type StationaryTile, stationaryGemm } from "./stationary.ts";
 import { type SubgroupTile, subgroupGemm } from "./subgroup.ts";
 
-export type GemmTile = SubgroupTile | SharedTile | RegisterTile | MatrixTile;
+export type GemmTile = SubgroupTile | StationaryTile | SharedTile | RegisterTile | MatrixTile;
 
 const kernels = new Map<string, Kernel>();
 
@@ -26,6 +27,8 @@ function generate(problem: GemmProblem, tile: GemmTile): Kernel {
   switch (tile.strategy) {
     case "subgroup":
       return subgroupGemm(problem, tile);
+    case "stationary":
+      return stationaryGemm(problem, tile);
     case "shared":
       return sharedGemm(problem, tile);
     case "register":
@@ -40,6 +43,8 @@ export function areaOf(tile: GemmTile): { rows: number; columns: number } {
   switch (tile.strategy) {
     case "subgroup":
       return { rows: tile.rows * (tile.lanes / tile.across), columns: tile.across * tile.columnVectors };
+    case "stationary":
+      return { rows: tile.rows * tile.turns, columns: tile.lanes * tile.columnVectors };
     case "register":
       return { rows: tile.lanesDown * tile.rowsPerLane, columns: tile.lanesAcross * tile.columnVectors };
     case "shared":

@@ -10,6 +10,7 @@ import type { Product } from "./product.ts";
 import type { RegisterTile } from "./register.ts";
 import type { SharedTile } from "./shared.ts";
 import { sharesEvenly } from "./staging.ts";
+import type { StationaryTile } from "./stationary.ts";
 import type { SubgroupTile } from "./subgroup.ts";
 
 /** What tiles are chosen by. */
@@ -52,6 +53,44 @@ const registerTiles: readonly GemmTile[] = [register(8, 8, 8, 1), register(8, 8,
 
 /** Subgroups as narrow as this are a software driver's, maybe below a browser: registers are memory there. */
 const mostSoftwareLanes = 8;
+
+/** The longest sums of stationary tiles, the shortest for which each is the fastest, and the rows of a turn. Measured. */
+const stationaryDepths = [
+  { depth: 16, shortest: 5, rows: 8 },
+  { depth: 32, shortest: 17, rows: 4 },
+  { depth: 64, shortest: 49, rows: 4 },
+] as const;
+
+/** Rows that pass a stationary B, which is loaded once for all of them. */
+const passingRows = 256;
+
+const stationary = (lanes: number, depth: number, rows: number, columnVectors: number): StationaryTile => ({
+  strategy: "stationary",
+  lanes,
+  depth,
+  rows,
+  turns: passingRows / rows,
+  columnVectors,
+});
+
+/** The stationary tile for a sum of `depth` terms, or null where another kind is faster. */
+function stationaryTile(lanes: number, depth: number, columnVectors: number): StationaryTile | null {
+  const fitting = stationaryDepths.find(({ depth: longest, shortest }) => depth >= shortest && depth <= longest);
+  return fitting ? stationary(lanes, fitting.depth, fitting.rows, columnVectors) : null;
+}
+
+const stationaryTiles = (lanes: number): StationaryTile[] =>
+  [1, 2].flatMap((columnVectors) =>
+    stationaryDepths.map(({ depth, rows }) => stationary(lanes, depth, rows, columnVectors)),
+  );
+
+/**
+ * Whether a tile can compute a product: a stationary one only short sums whose A lies along rows. (So none is measured for
+ * a class of products, whose sums differ in length.)
+ */
+export function suits(tile: GemmTile, { aVector, depth }: Pick<Product, "aVector" | "depth">): boolean {
+  return tile.strategy !== "stationary" || (aVector === "rows" && depth <= tile.depth);
+}
 
 /** Where C has few columns, parts of a subgroup take rows of their own. */
 function subgroupTiles(lanes: number): GemmTile[] {
@@ -105,6 +144,7 @@ function fits(tile: GemmTile, { limits }: TileAdapter): boolean {
 function needsOf(tile: GemmTile): { storage: number; lanes: number } {
   switch (tile.strategy) {
     case "subgroup":
+    case "stationary":
       return { storage: 0, lanes: tile.lanes };
     case "register":
       return { storage: 0, lanes: tile.lanesDown * tile.lanesAcross };
@@ -180,19 +220,24 @@ const swiftShaderTile = (aVector: Product["aVector"], columnVectors: number): Su
 });
 
 /** The table: the tile of an adapter that was measured, or null for one that was not. */
-export function tableTile(adapter: TileAdapter, { kind, rows, columns, aVector }: Product): GemmTile | null {
+export function tableTile(adapter: TileAdapter, { kind, rows, columns, aVector, depth }: Product): GemmTile | null {
   const { subgroupSize: lanes, platform } = adapter;
   switch (platform.kind) {
     case "lavapipe": {
       if (lanes !== 8) return sharedTile;
       // Loads of four rows fill a subgroup's lanes only with four rows for each lane.
-      if (aVector === "rows") return lavapipeTile(32);
+      if (aVector === "rows") return stationaryTile(lanes, depth, 1) ?? lavapipeTile(32);
       // The stem's kernel, all address, would take 3 s to compile with 32 rows, and is a tenth slower with 16.
       return lavapipeTile(kind.startsWith("conv2d_forward_narrow") ? 16 : bestHeight(lavapipeHeights, rows));
     }
-    case "swiftshader":
+    case "swiftshader": {
       if (lanes !== 4) return sharedTile;
-      return swiftShaderTile(aVector, columns > lanes ? 2 : 1);
+      const columnVectors = columns > lanes ? 2 : 1;
+      return (
+        (aVector === "rows" ? stationaryTile(lanes, depth, columnVectors) : null) ??
+        swiftShaderTile(aVector, columnVectors)
+      );
+    }
     default:
       return null;
   }
@@ -209,7 +254,8 @@ export function everyTile(adapter: TileAdapter): GemmTile[] {
   const forSwiftShader = (["k", "rows"] as const).flatMap((aVector) =>
     [1, 2].map((columnVectors) => swiftShaderTile(aVector, columnVectors)),
   );
-  return [...tilesOf(adapter, "f16"), ...forLavapipe, ...forSwiftShader];
+  const forBoth = [4, 8].flatMap(stationaryTiles);
+  return [...tilesOf(adapter, "f16"), ...forLavapipe, ...forSwiftShader, ...forBoth];
 }
 
 /** A tile in a line, for files: `shared rows=64 columns=64 depth=16 rowsPerLane=8 columnsPerLane=8`. */

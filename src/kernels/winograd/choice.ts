@@ -9,7 +9,9 @@ export type Algorithm = "auto" | "direct" | "winograd";
 
 export type ConvolutionProduct = "forward" | "input gradient" | "weight gradient";
 
-/** What work takes on an adapter, in units of one multiplication with its addition in a direct convolution. */
+type Rates = Readonly<Record<ConvolutionProduct, number>>;
+
+/** What work takes on an adapter, in units of one multiplication with its addition in a direct forward convolution. */
 interface Costs {
   /** A float read or written by a kernel that does little else. */
   readonly load: number;
@@ -18,21 +20,37 @@ interface Costs {
   readonly dispatch: number;
   /** Rows of a product are padded to a multiple of this. */
   readonly rows: number;
+  /** One multiplication in a direct convolution, and in Winograd's products, whose sums are short. */
+  readonly direct: Rates;
+  readonly winograd: Rates;
 }
 
+const rates = (forward: number, inputGradient: number, weightGradient: number): Rates => ({
+  forward,
+  "input gradient": inputGradient,
+  "weight gradient": weightGradient,
+});
+
+const lavapipe: Costs = {
+  ...{ load: 26, store: 16, dispatch: 3e6, rows: 16 },
+  direct: rates(1, 1.1, 1.2),
+  winograd: rates(1.1, 1.1, 1.3),
+};
+
 /**
- * Set by `npm run bench -- winograd` on lavapipe, where a load takes some ten instructions a float. GPUs are not
- * measured: by their ratio of arithmetic to memory and some 5 µs a dispatch.
+ * Set by `npm run bench -- winograd`. On lavapipe a load takes some ten instructions a float. SwiftShader is slower at
+ * everything, and at multiplications most, so that it gains more by having fewer. GPUs are not measured: by their ratio of
+ * arithmetic to memory and some 5 µs a dispatch.
  */
 const costs = {
-  lavapipe: { load: 26, store: 16, dispatch: 3e6, rows: 16 },
-  swiftshader: { load: 26, store: 16, dispatch: 3e6, rows: 16 },
-  gpu: { load: 16, store: 16, dispatch: 3e7, rows: 64 },
+  lavapipe,
+  swiftshader: {
+    ...{ load: 12, store: 4, dispatch: 1e5, rows: 16 },
+    direct: rates(1, 1, 1),
+    winograd: rates(1, 1, 1.1),
+  },
+  gpu: { ...lavapipe, load: 16, store: 16, dispatch: 3e7, rows: 64 },
 } satisfies Record<string, Costs>;
-
-/** A product's multiplications against those of a direct forward convolution; Winograd's sums are short. */
-const directRate = { forward: 1, "input gradient": 1.1, "weight gradient": 1.2 };
-const winogradRate = { forward: 1.1, "input gradient": 1.1, "weight gradient": 1.3 };
 
 /** Expected time against the direct algorithm's below which Winograd's is taken. */
 const gain = 0.8;
@@ -63,7 +81,7 @@ function directCost(costs: Costs, product: ConvolutionProduct, s: Conv2dShape): 
   const pixels = s.batch * s.outHeight * s.outWidth;
   const multiplications = 9 * pixels * inChannels * outChannels;
   const stores = product === "weight gradient" ? 9 * inChannels * outChannels : pixels * outChannels;
-  return streams * (directRate[product] * multiplications + costs.store * stores) + costs.dispatch;
+  return streams * (costs.direct[product] * multiplications + costs.store * stores) + costs.dispatch;
 }
 
 function winogradCost(costs: Costs, product: ConvolutionProduct, shape: Conv2dShape): number {
@@ -76,12 +94,12 @@ function winogradCost(costs: Costs, product: ConvolutionProduct, shape: Conv2dSh
     elements * (costs.load * loads + costs.store * stores);
   const input = moved(tiles * inChannels, matrices, matrices);
   if (product === "weight gradient") {
-    const products = matrices * weights * (winogradRate[product] * tiles + costs.store);
+    const products = matrices * weights * (costs.winograd[product] * tiles + costs.store);
     const gradient = moved(tiles * outChannels, 16, matrices);
     return streams * (input + gradient + products + moved(weights, matrices, 9)) + 4 * costs.dispatch;
   }
   const rows = costs.rows * divideUp(tiles, costs.rows);
-  const products = matrices * (winogradRate[product] * rows * weights + costs.store * tiles * outChannels);
+  const products = matrices * (costs.winograd[product] * rows * weights + costs.store * tiles * outChannels);
   const output = moved(tiles * outChannels, matrices, 16);
   return streams * (input + moved(weights, 9, matrices) + products + output) + 4 * costs.dispatch;
 }
