@@ -37,7 +37,8 @@ beforeAll(async () => {
     const path = `images/from-iae-${split}.jpg`;
     // Resized and encoded anew, as the two sets hold the same photograph.
     await sharp(original.absolutePath).resize(61, 61).jpeg({ quality: 90 }).toFile(at("fi", path));
-    copies.push({ path, split: "train" as const, aesScore: null, aesLabel: null, emotion: original.emotion });
+    // In whichever split of FI: what it holds back for tests is trained on.
+    copies.push({ path, split: "test" as const, aesScore: null, aesLabel: null, emotion: original.emotion });
     if (split === "train") shared = path;
     else heldOut.push(path);
   }
@@ -104,6 +105,13 @@ describe("the paper's experiment", () => {
     expect((await run(whole, "pretrain")).failed).toEqual([]);
     const fi = await pathsIn(join(whole, "data/fi.csv"));
     expect(fi).toContain(shared.split("/").at(-1));
+    const given = (await readManifest(at("fi/manifest.csv"))).samples;
+    expect(fi).toHaveLength(given.length - heldOut.length); // nothing else is left out, and nothing tested
+    const splits = (await readManifest(join(whole, "data/fi.csv"))).samples.map(({ split }) => split);
+    const val = given.filter(({ split }) => split === "val").length;
+    expect([val > 0, splits.filter((split) => split === "val").length, splits.includes("test")]).toEqual([
+      ...[true, val, false],
+    ]);
     for (const path of heldOut) expect(fi).not.toContain(path.split("/").at(-1));
     const ava = (await readManifest(join(whole, "data/ava-train.csv"))).samples;
     expect(ava.map(({ split }) => split)).not.toContain("test");
@@ -134,7 +142,7 @@ describe("the paper's experiment", () => {
       ["aenet", true],
       ["resnet50", false], // knows nothing of FI
     ]);
-    expect(results[0]!.pretraining).toMatch(/A: AVA, training list; S: none; E: FI, with what IAE holds out/);
+    expect(results[0]!.pretraining).toMatch(/A: AVA, training list; S: none; E: FI, all images, with what IAE holds out/);
     // On other sets it saw nothing of what is tested, and that is their first reading, whatever was read of IAE.
     await allowReading(out, "iae");
     expect((await run(out, "table2", one)).failed).toEqual([]);
@@ -147,7 +155,7 @@ describe("the paper's experiment", () => {
       ["iae", "aenet", true, 2],
       ["iae", "resnet50", false, 2],
     ]);
-    expect(all[0]!.pretraining).toContain("E: FI, with what IAE holds out");
+    expect(all[0]!.pretraining).toContain("E: FI, all images, with what IAE holds out");
   });
 
   test("both tables, from the checkpoints that table 1 froze", { timeout: 900_000 }, async () => {

@@ -64,6 +64,11 @@ export function allIn(split: Split, samples: readonly Sample[]): Sample[] {
   return samples.map((sample) => ({ ...sample, split }));
 }
 
+/** What its splits hold back for tests is trained on, where the set is never tested; validation stays as it is. */
+export function withoutTestSplit(samples: readonly Sample[]): Sample[] {
+  return samples.map((sample) => (sample.split === "test" ? { ...sample, split: "train" } : sample));
+}
+
 /** Only what one task needs; emotions that are none of the eight are dropped. */
 export function labelsOf(task: "aes" | "emo", samples: readonly Sample[]): Sample[] {
   return samples.map((sample) => {

@@ -23,7 +23,16 @@ import { type Experiment, type NetworkHistory, type ResultKey, writeRunResult } 
 import { seedOf } from "../streams.ts";
 import { fusionOf, Interrupted, type Rates } from "../trainer.ts";
 import type { Job, JobPlace, WorkFolder } from "../worklist.ts";
-import { allIn, labelsOf, type PreparedData, samplesOf, splitAtRandom, withoutHeldOut, writeData } from "./data.ts";
+import {
+  allIn,
+  labelsOf,
+  type PreparedData,
+  samplesOf,
+  splitAtRandom,
+  withoutHeldOut,
+  withoutTestSplit,
+  writeData,
+} from "./data.ts";
 
 export interface PaperProtocol {
   /** Manifests or packs. */
@@ -211,15 +220,15 @@ class Plan {
       },
       fi: async () => {
         if (paperProtocol) {
-          const samples = labelsOf("emo", await samplesOf(fi!)).filter(({ split }) => split !== "test");
-          return write(samples, "with what IAE holds out (--paper-protocol)");
+          const samples = withoutTestSplit(labelsOf("emo", await samplesOf(fi!)));
+          return write(samples, "all images, with what IAE holds out (--paper-protocol)");
         }
         // FI may be a pack; its images are compared as the files that it was made of.
         await writeData(path, "fi-given", await samplesOf(fi!), "", null);
         const [iae, given] = [join(path, "data/iae.csv"), join(path, "data/fi-given.csv")];
         const { samples, excluded } = await withoutHeldOut(given, iae, workers);
-        const kept = labelsOf("emo", samples).filter(({ split }) => split !== "test");
-        return write(kept, `without ${excluded} images of IAE's validation and test splits`);
+        const kept = withoutTestSplit(labelsOf("emo", samples));
+        return write(kept, `all but ${excluded} image${excluded === 1 ? "" : "s"} of IAE's validation and test splits`);
       },
       "ava-fi": async () => {
         const both = [
