@@ -1,8 +1,19 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createArchitecture } from "../../src/aenet/architecture.ts";
+import { EIGHT_EMOTIONS } from "../../src/aenet/data/classes.ts";
 import { readManifest, writeManifest } from "../../src/aenet/data/manifest.ts";
 import { packManifest } from "../../src/aenet/data/pack.ts";
 import { synthesize } from "../../src/aenet/data/synth/index.ts";
@@ -11,6 +22,8 @@ import { parseMetrics } from "../../src/aenet/experiment/history.ts";
 import type { PaperProtocol, Stage } from "../../src/aenet/experiment/paper/plan.ts";
 import { runPaper } from "../../src/aenet/experiment/paper/run.ts";
 import { readExperiment } from "../../src/aenet/experiment/results.ts";
+import { createNetwork } from "../../src/aenet/model.ts";
+import { serializeSafetensors } from "../../src/nn/index.ts";
 import { settings } from "./tiny.ts";
 
 const root = mkdtempSync(join(tmpdir(), "aenet-paper-"));
@@ -44,7 +57,14 @@ beforeAll(async () => {
   }
   await writeManifest(at("fi/manifest.csv"), [...fi.samples, ...copies]);
   await packManifest(at("fi/manifest.csv"), { out: at("fi/fi.pack"), imageSize: 32, resize: "squash" });
+  const { depth, baseChannels } = tiny.train;
+  const { parameters } = createNetwork(createArchitecture("resnet50-aes", EIGHT_EMOTIONS, { depth, baseChannels }));
+  const trunk = [...parameters.initialValues(7)].filter(([name]) => !name.startsWith("head."));
+  writeFileSync(imageNet, serializeSafetensors(new Map(trunk), {}));
 });
+
+/** As torchvision's weights are: a trunk without heads. */
+const imageNet = at("imagenet.safetensors");
 
 const tiny: PaperProtocol = {
   data: at("iae/manifest.csv"),
@@ -86,6 +106,13 @@ const run = (
   return runPaper(options, settings(signal), onProgress ? { onProgress } : {});
 };
 
+/** IAE without one of its columns of labels. */
+function unlabelled(column: string): string {
+  const file = at("iae", `no-${column}.csv`);
+  writeFileSync(file, readFileSync(tiny.data, "utf8").replace(column, `former_${column}`));
+  return file;
+}
+
 const pathsIn = async (file: string) => (await readManifest(file)).samples.map(({ path }) => path.split("/").at(-1));
 
 function contentsOf(out: string): Record<string, string> {
@@ -124,7 +151,10 @@ describe("the paper's experiment", () => {
     const { samples } = await readManifest(tiny.data);
     const tests = samples.filter(({ split }) => split === "test").map(({ absolutePath }) => absolutePath);
     for (const file of tests) renameSync(file, `${file}.away`);
-    const one = { fi: at("fi/manifest.csv"), paperProtocol: true, seeds: 1, methods: ["aenet", "resnet50"] };
+    const one = {
+      ...{ fi: at("fi/manifest.csv"), initS: imageNet, paperProtocol: true, seeds: 1 },
+      methods: ["aenet", "resnet50"],
+    };
     const without = await run(out, "table1", one).finally(() => {
       for (const file of tests) renameSync(`${file}.away`, file);
     });
@@ -137,12 +167,16 @@ describe("the paper's experiment", () => {
     expect((await run(out, "table1", one)).failed).toEqual([]);
     const fi = await pathsIn(join(out, "data/fi.csv"));
     for (const path of heldOut) expect(fi).toContain(path.split("/").at(-1));
+    expect(fi).toHaveLength((await pathsIn(one.fi)).length);
     const { results } = await readExperiment(out);
     expect(results.map(({ method, paper_protocol }) => [method, paper_protocol])).toEqual([
       ["aenet", true],
       ["resnet50", false], // knows nothing of FI
     ]);
-    expect(results[0]!.pretraining).toMatch(/A: AVA, training list; S: none; E: FI, all images, with what IAE holds out/);
+    expect(results[0]!.pretraining).toBe(
+      "A: given weights (imagenet.safetensors), then AVA, training list; S: given weights (imagenet.safetensors); " +
+        "E: given weights (imagenet.safetensors), then FI, all images, with what IAE holds out (--paper-protocol)",
+    );
     // On other sets it saw nothing of what is tested, and that is their first reading, whatever was read of IAE.
     await allowReading(out, "iae");
     expect((await run(out, "table2", one)).failed).toEqual([]);
@@ -155,7 +189,7 @@ describe("the paper's experiment", () => {
       ["iae", "aenet", true, 2],
       ["iae", "resnet50", false, 2],
     ]);
-    expect(all[0]!.pretraining).toContain("E: FI, all images, with what IAE holds out");
+    expect(all[0]!.pretraining).toContain("then FI, all images, with what IAE holds out");
   });
 
   test("both tables, from the checkpoints that table 1 froze", { timeout: 900_000 }, async () => {
@@ -169,6 +203,8 @@ describe("the paper's experiment", () => {
     expect(cells).toContain("iae resnet50 0 aes+emo");
     expect(cells).toContain("ava resnet50 0 aes");
     expect(cells).toContain("artphoto ensemble 1 emo");
+    const said = results.find(({ method }) => method === "ensemble")!.pretraining;
+    expect(said).toBe("A: AVA, training list; S: none; E: FI, all but 2 images of IAE's validation and test splits");
     const aenet = results.find(({ cell, method, seed }) => cell === "iae" && method === "aenet" && seed === 0)!;
     const hashes = JSON.parse(frozen).runs.flatMap(({ networks }: { networks: { checkpoint_sha256: string }[] }) =>
       networks.map(({ checkpoint_sha256 }) => checkpoint_sha256),
@@ -201,6 +237,61 @@ describe("the paper's experiment", () => {
     await expect(stopped).rejects.toMatchObject({ name: "Interrupted" });
     expect((await run(whole, "table2")).left).toBe(0);
     expect(contentsOf(whole)).toEqual(before);
+  });
+
+  test("files that cannot be used are refused before anything is kept", async () => {
+    const out = at("none");
+    writeFileSync(at("half.safetensors"), readFileSync(imageNet).subarray(0, 1000));
+    await expect(run(out, "table1", { data: at("iae/manifets.csv") })).rejects.toThrow(/^--data: manifest .*manifets/);
+    await expect(run(out, "table1", { initS: at("half.safetensors") })).rejects.toThrow(/^--init-s: .*half/);
+    await expect(run(out, "table1", { initWrn: at("nosuch.safetensors") })).rejects.toThrow(/^--init-wrn: .*nosuch/);
+    await expect(run(out, "table1", { initWrn: imageNet })).rejects.toThrow(/^--init-wrn: .* is \[4, 4, 1, 1\]/);
+    await expect(run(out, "table1", { fi: unlabelled("emotion") })).rejects.toThrow(
+      /^--fi: .* no image has a label of emo/,
+    );
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test("a file is the one that an experiment began with by its content, wherever it lies", async () => {
+    const out = at("contents");
+    const stopped = new AbortController();
+    stopped.abort(); // after what is given was looked at, before any job
+    const begin = (stage: Stage, more: Partial<PaperProtocol> = {}) =>
+      run(out, stage, { initS: imageNet, ava: at("ava/manifest.csv"), ...more, signal: stopped.signal });
+    const kept = () => JSON.parse(readFileSync(join(out, "protocol.json"), "utf8")).contents;
+    const goesOn = { name: "Interrupted" };
+    await expect(begin("table1", { artphoto: null })).rejects.toMatchObject(goesOn);
+    expect(Object.keys(kept())).toEqual(["--data", "--ava", "--fi", "--init-s", "--init-wrn"]);
+    // Another path, and a pack's manifest in place of the pack.
+    copyFileSync(imageNet, at("elsewhere.safetensors"));
+    const elsewhere = { fi: at("fi/manifest.csv"), initS: at("elsewhere.safetensors"), ava: at("ava/copy.csv") };
+    copyFileSync(at("ava/manifest.csv"), elsewhere.ava);
+    await expect(begin("table1", { ...elsewhere, artphoto: null })).rejects.toMatchObject(goesOn);
+    // The second table brings its set, which then stands as the others do.
+    await expect(begin("table2", elsewhere)).rejects.toMatchObject(goesOn);
+    expect(kept()).toHaveProperty("--artphoto");
+    await expect(begin("table1", { artphoto: null })).rejects.toMatchObject(goesOn);
+    await expect(begin("table2", { artphoto: tiny.data })).rejects.toThrow(/^--artphoto: holds something else/);
+    await expect(begin("table1", { initS: null })).rejects.toThrow(/^--init-s: is missing/);
+    await expect(begin("table1", { initWrn: null, initS: at("half.safetensors") })).rejects.toThrow(/^--init-s/);
+    await expect(begin("table1", { seed: 1 })).rejects.toThrow(/^--out .*other settings/);
+    // The same path with other splits, as a second import would leave it.
+    writeFileSync(elsewhere.ava, readFileSync(elsewhere.ava, "utf8").replaceAll(",test,", ",train,"));
+    await expect(begin("table2", elsewhere)).rejects.toThrow(/^--ava: holds something else/);
+  });
+
+  test("a set that changes while an experiment runs is not read", { timeout: 120_000 }, async () => {
+    const ava = at("ava/changing.csv");
+    copyFileSync(at("ava/manifest.csv"), ava);
+    const change = () => writeFileSync(ava, readFileSync(ava, "utf8").replaceAll(",test,", ",train,"));
+    let isFirst = true;
+    const { failed } = await run(at("changing"), "pretrain", { ava }, () => {
+      if (isFirst) change(); // after IAE, before AVA
+      isFirst = false;
+    });
+    expect(failed.map(({ id, error }) => `${id}: ${error.message}`)).toEqual([
+      expect.stringMatching(/^data\/ava-train: --ava .* no longer holds what this experiment began with/),
+    ]);
   });
 
   test("a set that a stage needs is asked for", async () => {

@@ -1,9 +1,8 @@
 /** An experiment over its folder: its settings are kept, its readings counted, its jobs worked off. Node only. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceSharedFile } from "../durable-file.ts";
 import { allowReading, finishedReadings, readingOf } from "./frozen.ts";
+import { type Contents, keepProtocol } from "./keep-protocol.ts";
 import { type Experiment, writeExperiment } from "./results.ts";
 import { childShard, type RunEvents, type RunSettings, runJobs } from "./run.ts";
 import { type Job, WorkFolder, type WorkResult } from "./worklist.ts";
@@ -14,6 +13,8 @@ export interface WorkOff {
   readonly again: boolean;
   /** What decides what is computed: kept in protocol.json, and the same whenever the folder is gone on with. */
   readonly protocol: object;
+  /** What the files that it is given hold, where there are any: kept beside it. */
+  readonly contents?: Contents;
   /** The test sets that this command reads: each counts its own readings. */
   readonly sets: readonly string[];
   /** What experiment.json begins with, from what is done by then. */
@@ -27,7 +28,7 @@ export interface WorkOff {
  * @throws Error where `out` holds an experiment of other settings, or --again comes too early; Interrupted by the signal.
  */
 export async function workOff(
-  { out, again, protocol, sets, describe, planOf }: WorkOff,
+  { out, again, protocol, contents, sets, describe, planOf }: WorkOff,
   settings: RunSettings,
   events: RunEvents,
 ): Promise<WorkResult & { readonly reading: number }> {
@@ -36,7 +37,7 @@ export async function workOff(
   for (const set of sets) readings.set(set, await readingOf(out, set));
   const dueOf = (set: string) => readings.get(set)!;
   const jobs = planOf(folder, dueOf); // what it refuses leaves no folder behind
-  await keepProtocol(out, protocol);
+  await keepProtocol(out, protocol, contents);
   if (!existsSync(join(out, "experiment.json"))) await writeExperiment(out, await describe(folder));
   if (again && childShard(process.env) === null) {
     const read = await finishedReadings(out); // one whose result was removed can only be done once more
@@ -46,12 +47,4 @@ export async function workOff(
   }
   const reading = Math.max(1, ...readings.values());
   return { ...(await runJobs(planOf(folder, dueOf), folder, settings, events)), reading };
-}
-
-async function keepProtocol(out: string, protocol: object): Promise<void> {
-  const file = join(out, "protocol.json");
-  const text = `${JSON.stringify(protocol, null, 2)}\n`;
-  if (!existsSync(file)) return replaceSharedFile(file, text);
-  if ((await readFile(file, "utf8")) !== text)
-    throw new Error(`--out ${out}: holds an experiment of other settings; its protocol.json tells them`);
 }

@@ -18,6 +18,7 @@ import { resumeTraining, type TrainEvents, train } from "../../training/train.ts
 import { averageAnswers, fusionHistoryOf, predictionsOf } from "../answers.ts";
 import { type FrozenRun, readFrozen, readFrozenCheckpoint, readingId, recordReading, writeFrozen } from "../frozen.ts";
 import { historyOf, parseMetrics } from "../history.ts";
+import type { Contents } from "../keep-protocol.ts";
 import { type MethodPlan, methodNamed, type NetworkPlan, type Pretraining, tasksOfMethod } from "../methods.ts";
 import { type Experiment, type NetworkHistory, type ResultKey, writeRunResult } from "../results.ts";
 import { seedOf } from "../streams.ts";
@@ -33,6 +34,7 @@ import {
   withoutTestSplit,
   writeData,
 } from "./data.ts";
+import { type GivenSet, type GivenWeights, samplesGiven, weightsGiven } from "./given-files.ts";
 
 export interface PaperProtocol {
   /** Manifests or packs. */
@@ -73,6 +75,8 @@ export interface PaperContext {
   readonly adapter: AdapterChoice;
   readonly tune?: boolean | undefined;
   readonly workers?: number | undefined;
+  /** What the files that are given hold; each job that reads one sees to it that it is still that. */
+  readonly contents: Contents;
   /** Which reading of a test set is due. */
   readonly readingOf: (set: TestSet) => number;
   onMessage?(line: string): void;
@@ -202,31 +206,32 @@ class Plan {
   // Data
 
   #data(name: "iae" | "ava-train" | "fi" | "ava-fi" | "ava-test" | "artphoto"): Job {
-    const { data, ava, fi, artphoto, split, seed, paperProtocol, pack, train: options } = this.#protocol;
+    const { split, seed, paperProtocol, pack, train: options } = this.#protocol;
     const { folder, workers } = this.#context;
+    const given = (set: GivenSet) => samplesGiven(this.#protocol, set, this.#context.contents);
     const { path } = folder;
     const packing = pack ? { imageSize: options.imageSize, resize: options.resize } : null;
     const write = (samples: Parameters<typeof writeData>[2], note: string) =>
       writeData(path, name, samples, note, packing);
     const make = {
       iae: async () => {
-        const samples = await samplesOf(data);
+        const samples = await given("data");
         if (split === "manifest") return write(samples, "splits as in the manifest");
         return write(splitAtRandom(samples, seed), `70/10/20 at random, seed ${seed}`);
       },
       "ava-train": async () => {
-        const samples = labelsOf("aes", await samplesOf(ava!)).filter(({ split }) => split !== "test");
+        const samples = labelsOf("aes", await given("ava")).filter(({ split }) => split !== "test");
         return write(samples, "training list");
       },
       fi: async () => {
         if (paperProtocol) {
-          const samples = withoutTestSplit(labelsOf("emo", await samplesOf(fi!)));
+          const samples = withoutTestSplit(labelsOf("emo", await given("fi")));
           return write(samples, "all images, with what IAE holds out (--paper-protocol)");
         }
         // FI may be a pack; its images are compared as the files that it was made of.
-        await writeData(path, "fi-given", await samplesOf(fi!), "", null);
-        const [iae, given] = [join(path, "data/iae.csv"), join(path, "data/fi-given.csv")];
-        const { samples, excluded } = await withoutHeldOut(given, iae, workers);
+        await writeData(path, "fi-given", await given("fi"), "", null);
+        const [iae, whole] = [join(path, "data/iae.csv"), join(path, "data/fi-given.csv")];
+        const { samples, excluded } = await withoutHeldOut(whole, iae, workers);
         const kept = withoutTestSplit(labelsOf("emo", samples));
         return write(kept, `all but ${excluded} image${excluded === 1 ? "" : "s"} of IAE's validation and test splits`);
       },
@@ -238,10 +243,10 @@ class Plan {
         return write(both, "AVA's training list and FI");
       },
       "ava-test": async () => {
-        const samples = labelsOf("aes", await samplesOf(ava!)).filter(({ split }) => split === "test");
+        const samples = labelsOf("aes", await given("ava")).filter(({ split }) => split === "test");
         return write(samples, "test list");
       },
-      artphoto: async () => write(allIn("test", labelsOf("emo", await samplesOf(artphoto!))), "all images"),
+      artphoto: async () => write(allIn("test", labelsOf("emo", await given("artphoto"))), "all images"),
     }[name];
     const needs = {
       iae: [],
@@ -257,7 +262,7 @@ class Plan {
   // Training
 
   #pretrain(from: Pretraining, arch: NetworkPlan["arch"], data: string, lane: number): Job {
-    const { pretrainEpochs, initS, seed } = this.#protocol;
+    const { pretrainEpochs, seed } = this.#protocol;
     return {
       id: `pretrain/${from}`,
       needs: [`data/${data}`],
@@ -270,7 +275,7 @@ class Plan {
           arch,
           data: await this.#file(data),
           classes: EIGHT_EMOTIONS,
-          init: initS === null ? null : resolve(initS),
+          init: await this.#weights("initS"),
           epochs: pretrainEpochs,
           seed: seedOf(seed, "init", "pretraining", from),
         };
@@ -352,14 +357,12 @@ class Plan {
 
   /** The files that a network's streams start from. */
   async #starts(network: NetworkPlan): Promise<Partial<TrainConfig>> {
-    const { initS, initWrn } = this.#protocol;
     const names = { "--init": "init", "--init-a": "initA", "--init-s": "initS", "--init-e": "initE" } as const;
     const found: Record<string, string> = {};
     for (const [flag, from] of Object.entries(network.start) as [InitFlag, Pretraining][]) {
-      const given = from === "s" ? initS : initWrn;
       const file =
         from === "s" || from === "w"
-          ? given && resolve(given)
+          ? await this.#weights(from === "s" ? "initS" : "initWrn")
           : resolve(
               this.#context.folder.path,
               (await this.#context.folder.read<TrainedNetwork>(`pretrain/${from}`)).checkpoint,
@@ -367,6 +370,10 @@ class Plan {
       if (file !== null) found[names[flag]] = file;
     }
     return found;
+  }
+
+  #weights(name: GivenWeights): Promise<string | null> {
+    return weightsGiven(this.#protocol, name, this.#context.contents);
   }
 
   #needsOf({ networks }: MethodPlan): string[] {

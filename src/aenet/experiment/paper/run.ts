@@ -2,6 +2,7 @@
 import type { RunEvents, RunSettings } from "../run.ts";
 import { workOff } from "../work-off.ts";
 import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
+import { contentsOf } from "./given-files.ts";
 import { describePaper, type PaperProtocol, paperPlan, type Stage, testSetsOf } from "./plan.ts";
 
 export interface PaperOptions {
@@ -17,24 +18,27 @@ export function listPaper(protocol: PaperProtocol, stage: Stage): Job[] {
   return paperPlan(protocol, stage, {
     folder: new WorkFolder("."),
     adapter: "auto",
-
+    contents: {},
     readingOf: () => 1,
   });
 }
 
 /**
  * Does a stage and what comes before it, or goes on with it.
- * @throws Error where `out` holds an experiment of other settings; Interrupted by the signal.
+ * @throws Error where `out` holds an experiment of other settings or files, and where a file cannot be used; Interrupted by
+ *   the signal.
  */
 export async function runPaper(
   { protocol, stage, out, again }: PaperOptions,
   settings: RunSettings,
   events: RunEvents = {},
 ): Promise<WorkResult & { readonly reading: number }> {
-  const { artphoto: _, ...kept } = protocol; // looked at for the second table alone, and may be named then
+  listPaper(protocol, stage); // a flag that is missing is told before files are read
+  const contents = await contentsOf(protocol);
+  const { data: _d, ava: _a, fi: _f, artphoto: _p, initS: _s, initWrn: _w, ...kept } = protocol; // paths decide nothing
   const { adapter, tune, workers } = settings;
   const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>
-    paperPlan(protocol, stage, { folder, adapter, tune, workers, readingOf });
+    paperPlan(protocol, stage, { folder, adapter, tune, workers, contents, readingOf });
   const describe = () => Promise.resolve(describePaper(protocol));
-  return workOff({ out, again, protocol: kept, sets: testSetsOf(stage), describe, planOf }, settings, events);
+  return workOff({ out, again, protocol: kept, contents, sets: testSetsOf(stage), describe, planOf }, settings, events);
 }
