@@ -448,6 +448,21 @@ describe("the page", () => {
     expect(textOf(primary)).toContain("from 2 pilot seeds");
   });
 
+  it("says where curves of accuracy are wanting", () => {
+    const old = results.map((run) => ({
+      ...run,
+      history: run.history.map((history) => ({
+        ...history,
+        epochs: history.epochs
+          .filter(({ split }) => split === "train")
+          .map((curve) => ({ ...curve, acc_aes: [null, null, null], acc_emo: [null, null, null] })),
+      })),
+    }));
+    const text = textOf(parseMarkup(reportPage(analyse(experiment, old, precision), experiment)));
+    const told = "The runs recorded no accuracies by epoch";
+    expect([text.includes(told), textOf(root).includes(told)]).toEqual([true, false]);
+  });
+
   it("marks the paper's protocol and second readings, and every row's pre-training", () => {
     const section = [...elements(root, "section")].find(({ attributes }) => attributes.id === "cell-iae")!;
     const heads = [...elements(section, "th")].map(textOf);
@@ -522,6 +537,12 @@ it("aenet experiment report writes it from a folder of results", async () => {
   ])
     expect(existsSync(join(folder, "report", name))).toBe(true);
   expect((await runCommand(args)).out).toMatch(/AENet +\d/);
+  // Tables that are published without their results stay as they are.
+  const published = readFileSync(join(folder, "report", "results.csv"), "utf8");
+  rmSync(join(folder, "results"), { recursive: true });
+  const empty = await runCommand(args);
+  expect([empty.code, empty.err]).toEqual([1, expect.stringContaining("has no result to report")]);
+  expect(readFileSync(join(folder, "report", "results.csv"), "utf8")).toBe(published);
   const missing = await runCommand(["experiment", "report", join(folder, "none")]);
   expect([missing.code, missing.err]).toEqual([1, expect.stringContaining("experiment.json")]);
 });

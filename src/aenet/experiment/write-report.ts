@@ -16,10 +16,18 @@ export interface ReportOptions {
   readonly resamples?: number;
 }
 
-/** @throws Error naming the file and the field where a result breaks a rule, or results contradict each other. */
+/**
+ * @throws Error where there is no result yet, writing nothing, as what is there may be the tables of results that are
+ *   elsewhere; naming the file and the field where a result breaks a rule, or results contradict each other.
+ */
 export async function writeReport(options: ReportOptions): Promise<{ report: Report; files: string[] }> {
   const { folder, out, seed = 0, resamples = 2000 } = options;
   const { experiment, results } = await readExperiment(folder);
+  if (results.length === 0)
+    throw new Error(
+      `${join(folder, "results")}: has no result to report; the command that made ${folder} makes them ` +
+        "(`aenet experiment` generated, oasis, table1, table2 or all)",
+    );
   const report = analyse(experiment, results, { seed, resamples });
   const contents = {
     "report.html": reportPage(report, experiment),

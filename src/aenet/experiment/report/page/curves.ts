@@ -38,7 +38,9 @@ export function curvesPart({ rows }: CellReport): Markup | null {
           "Of the training split, losses are means of an epoch's steps, as they were trained on; accuracies are those of the " +
             "epoch's end, evaluated as a test split is.",
         )
-      : null,
+      : isLossAlone
+        ? element("p", { class: "muted" }, "The runs recorded no accuracies by epoch, so there are no curves of them.")
+        : null,
     charts(drawn),
   );
 }
