@@ -100,7 +100,14 @@ it("an experiment's list of jobs needs no folder, and tells a time where one is 
     (await run(["experiment", ...args, "--dry-run"])).out.trim().split("\n").at(-1);
   expect(await last("generated")).toMatch(/^\d+ jobs, some .* of one core$/);
   expect(await last("all", "--generated")).toBe(await last("generated"));
-  expect(await last("table1", "--data", "x", "--ava", "y", "--fi", "z")).toMatch(/^\d+ jobs$/);
+  const table1 = ["table1", "--data", "x", "--ava", "y", "--fi", "z"];
+  expect(await last(...table1)).toMatch(/^\d+ jobs$/);
+  const listed = async (...more: string[]) =>
+    (await run(["experiment", ...table1, "--dry-run", ...more])).out.split("\n");
+  const [all, ...parts] = [await listed(), await listed("--shard", "1/2"), await listed("--shard", "2/2")];
+  const jobsOf = (lines: readonly string[]) => lines.filter((line) => line.includes("/"));
+  expect(parts.flatMap(jobsOf).sort()).toEqual(jobsOf(all).sort());
+  for (const part of parts) expect(jobsOf(part).length).toBeGreaterThan(0);
 });
 
 it("--print-config of a run to be resumed is refused where there is none, or with what a run has fixed", async () => {

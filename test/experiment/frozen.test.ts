@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { allowReading, readFrozen, readingOf, recordReading } from "../../src/aenet/experiment/frozen.ts";
+import { allowReading, lastReading, readFrozen, readingOf, recordReading } from "../../src/aenet/experiment/frozen.ts";
 import { type RunResult, resultFile, writeRunResult } from "../../src/aenet/experiment/results.ts";
 import { makeRun } from "./fixture.ts";
 
@@ -25,11 +25,14 @@ const reading = (number = 1) =>
 describe("the record of readings", () => {
   test("a reading is done once: its result stands, or another one is asked for", async () => {
     read = 0;
+    expect(await lastReading(folder)).toBe(0);
     expect(await reading()).toEqual({ reading: 1 });
     expect(await reading()).toEqual({ reading: 1 });
     expect(read).toBe(1);
     expect(await allowReading(folder)).toBe(2);
+    expect(await lastReading(folder)).toBe(1); // allowed, and not begun yet
     await reading(2);
+    expect(await lastReading(folder)).toBe(2);
     await expect(reading(1)).rejects.toThrow(/--again reads it once more/); // what stands there is the second's
     rmSync(resultFile(folder, result));
     await expect(reading(2)).rejects.toThrow(/--again reads it once more/);

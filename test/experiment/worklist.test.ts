@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { inShard, parseShard, type Shard } from "../../src/aenet/experiment/shard.ts";
-import { type Job, WorkFolder, work } from "../../src/aenet/experiment/worklist.ts";
+import { type Job, WorkFolder, waitingForOthers, work } from "../../src/aenet/experiment/worklist.ts";
 
 const root = mkdtempSync(join(tmpdir(), "aenet-worklist-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -72,13 +72,17 @@ describe("a work list", () => {
         "all",
         lanes.map(({ id }) => id),
       ),
+      job("after", ["all"]),
     ];
     const [one, two] = [parseShard("1/2"), parseShard("2/2")];
-    expect((await run(jobs, { shard: one })).left).toBe(3);
+    expect((await run(jobs, { shard: one })).left).toBe(4);
     expect(ran).toEqual(["lane-0", "lane-2"]);
-    expect((await run(jobs, { shard: two })).left).toBe(1); // "all" is the first shard's
+    const waiting = (shard: Shard) => waitingForOthers(jobs, folder, shard).map(({ id }) => id);
+    expect([waiting(one), waiting(two)]).toEqual([["all", "after"], []]);
+    expect((await run(jobs, { shard: two })).left).toBe(2); // "all" and what follows are the first shard's
     expect(ran.slice(2)).toEqual(["lane-1", "lane-3"]);
     expect((await run(jobs, { shard: one })).left).toBe(0);
+    expect(waitingForOthers(jobs, folder, one)).toEqual([]);
     for (const { lane } of lanes) expect(Number(inShard({ lane }, one)) + Number(inShard({ lane }, two))).toBe(1);
     for (const text of ["0/2", "3/2", "1", "1/0", "a/b"]) expect(() => parseShard(text)).toThrow(RangeError);
   });

@@ -1,7 +1,8 @@
 /** What the commands of `aenet experiment` have in common: their flags, and how a run is watched. */
 import type { RunEvents, RunSettings } from "../experiment/run.ts";
-import { parseShard, type Shard } from "../experiment/shard.ts";
-import type { Job, WorkResult } from "../experiment/worklist.ts";
+import { inShard, parseShard, type Shard } from "../experiment/shard.ts";
+import type { WorkedOff } from "../experiment/work-off.ts";
+import type { Job } from "../experiment/worklist.ts";
 import { type ExitCode, exitCodes, UsageError } from "./errors.ts";
 import { interruptible } from "./interrupt.ts";
 import { boolean, integer, type Kind, text } from "./kinds.ts";
@@ -55,15 +56,16 @@ export function requireFullPrecision({ precision }: ExperimentFlags): void {
 }
 
 /**
- * `--dry-run`: the jobs' names, or every job as JSON.
+ * `--dry-run`: the names of the jobs (of the shard's, if one is given), or every job as JSON.
  * @param isTimed Whether costs are seconds; else they only tell how jobs compare, and no time is printed.
  */
 export function listJobs(
-  jobs: readonly Job[],
-  { json: asJson }: ExperimentFlags,
+  all: readonly Job[],
+  { json: asJson, shard }: ExperimentFlags,
   terminal: Terminal,
   isTimed = true,
 ): void {
+  const jobs = all.filter((job) => shard === null || inShard(job, shard));
   if (asJson) {
     const list = jobs.map(({ id, needs, lane, cost }) => ({ id, needs, lane, ...(isTimed ? { seconds: cost } : {}) }));
     terminal.out(formatJson(list));
@@ -80,7 +82,7 @@ export async function watchExperiment(
   values: ExperimentFlags,
   terminal: Terminal,
   cores: number,
-  body: (settings: RunSettings, events: RunEvents) => Promise<WorkResult & { reading: number }>,
+  body: (settings: RunSettings, events: RunEvents) => Promise<WorkedOff>,
 ): Promise<ExitCode> {
   if (values.again && values.shard)
     throw new UsageError("--again: allows a reading for all shards; give it without --shard first");
@@ -95,7 +97,7 @@ export async function watchExperiment(
   const announce = () =>
     progress.note("stopping; the same command goes on from here. Press Ctrl-C again to stop at once");
   try {
-    const { failed, left, reading } = await interruptible(announce, (signal) =>
+    const { failed, left, waiting, reading } = await interruptible(announce, (signal) =>
       body(
         {
           adapter: values.adapter,
@@ -112,6 +114,7 @@ export async function watchExperiment(
     const result = {
       out: values.out,
       left,
+      waiting,
       reading,
       failed: failed.map(({ id, error }) => ({ id, error: error.message })),
     };
@@ -120,12 +123,17 @@ export async function watchExperiment(
       terminal.out(
         alignRight([
           ["out", String(values.out)],
-          ["readings of the test split", String(reading)],
+          ...(reading === 0 ? [] : [["readings of the test split", String(reading)]]),
           ["jobs left", String(left)],
         ]),
       );
       for (const { id, error } of failed) terminal.err(`failed: ${id}: ${error.message}\n`);
     }
+    if (waiting > 0)
+      terminal.err(
+        `${plural(waiting, "job")} of this shard ${waiting === 1 ? "waits" : "wait"} for other shards; ` +
+          "the same command goes on when those have come so far\n",
+      );
     return failed.length > 0 ? exitCodes.failed : exitCodes.done;
   } catch (error) {
     progress.clear();

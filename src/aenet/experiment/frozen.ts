@@ -86,6 +86,12 @@ export async function allowReading(folder: string, set: string = onlySet): Promi
   return reading;
 }
 
+/** The highest number of a reading that was begun, of any test set; 0 where there was none. */
+export async function lastReading(folder: string): Promise<number> {
+  const begun = (await records(folder)).filter(({ event }) => event === "begun");
+  return Math.max(0, ...begun.map(({ reading }) => reading));
+}
+
 /** The ID of the job that does reading number `reading` of `job`. */
 export function readingId(job: string, reading: number): string {
   return `${job}/reading-${reading}`;

@@ -94,7 +94,7 @@ export async function runJobs(
   const signal = child ? AbortSignal.any([settings.signal, parentsSignal()]) : settings.signal;
   const mine = jobs.filter((job) => !shard || inShard(job, shard));
   const progress = new Progress(jobs, mine, folder, events);
-  if (child === null && settings.jobs > 1) return runChildren(mine, folder, settings, progress, events);
+  if (child === null && settings.jobs > 1) return runChildren(jobs, mine, folder, settings, progress, events);
   const report = (message: ChildReport) => {
     if (process.connected) process.send?.(message);
   };
@@ -116,13 +116,14 @@ export async function runJobs(
 
 /** The same command line in several processes, each of which takes what no other has taken. */
 async function runChildren(
-  jobs: readonly Job[],
+  all: readonly Job[],
+  mine: readonly Job[],
   folder: WorkFolder,
   settings: RunSettings,
   progress: Progress,
   events: RunEvents,
 ): Promise<WorkResult> {
-  const byId = new Map(jobs.map((job) => [job.id, job]));
+  const byId = new Map(mine.map((job) => [job.id, job]));
   const failed: { id: string; error: Error }[] = [];
   // A software driver with a thread a core in every process would only get in its own way.
   const threads = String(Math.max(1, Math.floor(availableParallelism() / settings.jobs)));
@@ -160,11 +161,11 @@ async function runChildren(
   );
   settings.signal.removeEventListener("abort", stop);
   if (settings.signal.aborted) throw new Interrupted("interrupted");
-  const left = jobs.filter(({ id }) => !folder.isDone(id)).length;
+  const leftOf = (jobs: readonly Job[]) => jobs.filter(({ id }) => !folder.isDone(id)).length;
   const bad = codes.findIndex((code) => code !== 0);
-  if (bad >= 0 && failed.length === 0 && left > 0)
+  if (bad >= 0 && failed.length === 0 && leftOf(mine) > 0)
     failed.push({ id: `process ${bad + 1}`, error: new Error(`ended with code ${codes[bad]}`) });
-  return { failed, left };
+  return { failed, left: leftOf(all) }; // those of other shards among them, as work() has it
 }
 
 /** How much is done, in expected seconds, and how long the rest will take at the pace so far. */

@@ -1,11 +1,11 @@
 /** An experiment over its folder: its settings are kept, its readings counted, its jobs worked off. Node only. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { allowReading, finishedReadings, readingOf } from "./frozen.ts";
+import { allowReading, finishedReadings, lastReading, readingOf } from "./frozen.ts";
 import { type Contents, keepProtocol } from "./keep-protocol.ts";
 import { type Experiment, writeExperiment } from "./results.ts";
 import { childShard, type RunEvents, type RunSettings, runJobs } from "./run.ts";
-import { type Job, WorkFolder, type WorkResult } from "./worklist.ts";
+import { type Job, WorkFolder, type WorkResult, waitingForOthers } from "./worklist.ts";
 
 export interface WorkOff {
   readonly out: string;
@@ -23,6 +23,13 @@ export interface WorkOff {
   readonly planOf: (folder: WorkFolder, readingOf: (set: string) => number) => readonly Job[];
 }
 
+export interface WorkedOff extends WorkResult {
+  /** Of what is left, this shard's jobs that wait for other shards. */
+  readonly waiting: number;
+  /** The number of the last reading of a test split that the folder records; 0 where nothing was read yet. */
+  readonly reading: number;
+}
+
 /**
  * Works until all that may be done is done.
  * @throws Error where `out` holds an experiment of other settings, or --again comes too early; Interrupted by the signal.
@@ -31,7 +38,7 @@ export async function workOff(
   { out, again, protocol, contents, sets, describe, planOf }: WorkOff,
   settings: RunSettings,
   events: RunEvents,
-): Promise<WorkResult & { readonly reading: number }> {
+): Promise<WorkedOff> {
   const folder = new WorkFolder(out);
   const readings = new Map<string, number>();
   for (const set of sets) readings.set(set, await readingOf(out, set));
@@ -45,6 +52,9 @@ export async function workOff(
       throw new Error("--again: the last reading of the test splits is not finished; go on without --again");
     for (const set of sets) readings.set(set, await allowReading(out, set));
   }
-  const reading = Math.max(1, ...readings.values());
-  return { ...(await runJobs(planOf(folder, dueOf), folder, settings, events)), reading };
+  const list = planOf(folder, dueOf);
+  const result = await runJobs(list, folder, settings, events);
+  const isParent = childShard(process.env) === null; // children would each tell it again
+  const waiting = settings.shard && isParent ? waitingForOthers(list, folder, settings.shard).length : 0;
+  return { ...result, waiting, reading: await lastReading(out) };
 }

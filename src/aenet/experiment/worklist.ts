@@ -168,6 +168,21 @@ export function openJobs(jobs: readonly Job[], folder: WorkFolder): Set<string> 
   return open;
 }
 
+/** Jobs of a shard that are open only because a job of another shard, which they need, is. */
+export function waitingForOthers(jobs: readonly Job[], folder: WorkFolder, shard: Shard): Job[] {
+  const byId = new Map(jobs.map((job) => [job.id, job]));
+  const open = openJobs(jobs, folder);
+  const known = new Map<string, boolean>();
+  const waits = (id: string): boolean => {
+    const found =
+      known.get(id) ??
+      byId.get(id)!.needs.some((needed) => open.has(needed) && (!inShard(byId.get(needed)!, shard) || waits(needed)));
+    known.set(id, found);
+    return found;
+  };
+  return jobs.filter((job) => open.has(job.id) && inShard(job, shard) && waits(job.id));
+}
+
 function checkJobs(jobs: readonly Job[]): void {
   const ids = new Set(jobs.map(({ id }) => id));
   if (ids.size < jobs.length) throw new Error("work list: two jobs have the same id");

@@ -2,8 +2,8 @@
 
 import { onlySet } from "../frozen.ts";
 import { lazyDevice, type RunEvents, type RunSettings } from "../run.ts";
-import { workOff } from "../work-off.ts";
-import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
+import { type WorkedOff, workOff } from "../work-off.ts";
+import { type Job, WorkFolder } from "../worklist.ts";
 import { describeFolder, generatedPlan } from "./plan.ts";
 import type { GeneratedProtocol } from "./protocol.ts";
 
@@ -28,7 +28,7 @@ export async function runGenerated(
   { protocol, out, again }: GeneratedOptions,
   settings: RunSettings,
   events: RunEvents = {},
-): Promise<WorkResult & { readonly reading: number }> {
+): Promise<WorkedOff> {
   const { device, close } = lazyDevice(settings, out);
   const describe = (folder: WorkFolder) => describeFolder(protocol, folder);
   const planOf = (folder: WorkFolder, readingOf: (set: string) => number) =>

@@ -2,8 +2,8 @@
 import { readOasis } from "../../data/import-oasis.ts";
 import { onlySet } from "../frozen.ts";
 import { lazyDevice, type RunEvents, type RunSettings } from "../run.ts";
-import { workOff } from "../work-off.ts";
-import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
+import { type WorkedOff, workOff } from "../work-off.ts";
+import { type Job, WorkFolder } from "../worklist.ts";
 import { describeOasis, type OasisProtocol, oasisPlan } from "./plan.ts";
 
 export interface OasisOptions {
@@ -28,7 +28,7 @@ export async function runOasis(
   { data, protocol, out, again }: OasisOptions,
   settings: RunSettings,
   events: RunEvents = {},
-): Promise<WorkResult & { readonly reading: number }> {
+): Promise<WorkedOff> {
   const photos = await readOasis(data);
   const { device, close } = lazyDevice(settings, out);
   const describe = () => Promise.resolve(describeOasis(protocol));

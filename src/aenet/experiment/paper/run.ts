@@ -1,7 +1,7 @@
 /** `aenet experiment pretrain`, `table1`, `table2`: the paper's plan over a folder. Node only. */
 import type { RunEvents, RunSettings } from "../run.ts";
-import { workOff } from "../work-off.ts";
-import { type Job, WorkFolder, type WorkResult } from "../worklist.ts";
+import { type WorkedOff, workOff } from "../work-off.ts";
+import { type Job, WorkFolder } from "../worklist.ts";
 import { contentsOf } from "./given-files.ts";
 import { describePaper, type PaperProtocol, paperPlan, type Stage, testSetsOf } from "./plan.ts";
 
@@ -32,7 +32,7 @@ export async function runPaper(
   { protocol, stage, out, again }: PaperOptions,
   settings: RunSettings,
   events: RunEvents = {},
-): Promise<WorkResult & { readonly reading: number }> {
+): Promise<WorkedOff> {
   listPaper(protocol, stage); // a flag that is missing is told before files are read
   const contents = await contentsOf(protocol);
   const { data: _d, ava: _a, fi: _f, artphoto: _p, initS: _s, initWrn: _w, ...kept } = protocol; // paths decide nothing
