@@ -47,29 +47,35 @@ fn magnitude(x: vec4f) -> u32 {
   return max(max(bits.x, bits.y), max(bits.z, bits.w));
 }`;
 
-/**
- * Runs `code` for every vec4f `i` of the window's block `local`, which is `block` of the arena. A segment (a tensor's
- * slice) is three words: its end in vec4f, the index of its rate, its weight decay. Most blocks lie in one segment.
- */
+const blockVectors = 64 * perLane;
+
+// A segment (a tensor's slice) is three words: its end in vec4f, the index of its rate, its weight decay.
+const rateOfSegment = "rates[segments[3u * segment + 1u]]";
+const decayOfSegment = "bitcast<f32>(segments[3u * segment + 2u])";
+
+/** Declares w, and what v and w would become (`v`, `next`), of vec4f `i` with its `rate` and `decay`. */
+const moved = (gradient: string) => `
+      let w = values[i];
+      let v = params.momentum * momenta[i] + ${gradient} + decay * w;
+      let next = w - rate * v;`;
+
+/** Runs `code` for every vec4f `i` of the window's block `local`, which is `block` of the arena. Most lie in one segment. */
 const forBlock = (code: string, gradient: string) => `
   var segment = firstSegments[block];
-  var rate = rates[segments[3u * segment + 1u]];
-  var decay = bitcast<f32>(segments[3u * segment + 2u]);
-  let isMixed = segments[3u * segment] < (block + 1u) * ${64 * perLane}u;
+  var rate = ${rateOfSegment};
+  var decay = ${decayOfSegment};
+  let isMixed = segments[3u * segment] < (block + 1u) * ${blockVectors}u;
   ${unroll(
     perLane,
     (q) => `{
     let place = ${placeOf(perLane, q)};
-    let i = local * ${64 * perLane}u + place;
+    let i = local * ${blockVectors}u + place;
     if (i < params.size) {
       if (isMixed) {
-        while (block * ${64 * perLane}u + place >= segments[3u * segment]) { segment++; }
-        rate = rates[segments[3u * segment + 1u]];
-        decay = bitcast<f32>(segments[3u * segment + 2u]);
-      }
-      let w = values[i];
-      let v = params.momentum * momenta[i] + ${gradient} + decay * w;
-      let next = w - rate * v;
+        while (block * ${blockVectors}u + place >= segments[3u * segment]) { segment++; }
+        rate = ${rateOfSegment};
+        decay = ${decayOfSegment};
+      }${moved(gradient)}
       ${code}
     }
   }`,
@@ -171,18 +177,19 @@ const check = (name: string, { isStopped, begin, gradient }: typeof plain) =>
       rates: "f32",
     },
     outputs: { status: "atomic<u32>" },
-    params: { size: "u32", firstBlock: "u32", momentum: "f32", blocks: "u32" },
+    params: { size: "u32", firstBlock: "u32", momentum: "f32", threads: "u32" },
     wgsl: /* wgsl */ `
 ${magnitude}
 fn run(group: u32, lane: u32) {
   let largest = max(atomicLoad(&status[${statusWords.largestGradient}]), atomicLoad(&status[${statusWords.largestState}]));
   if (largest < bitcast<u32>(rates[3]) || ${isStopped}) { return; }
   ${begin}
-  for (var local = group; local < params.blocks; local += ${checkGroups}u) {
-    let block = params.firstBlock + local;
-    var largest = 0u;
-    ${forBlock("largest = max(largest, max(magnitude(w), max(magnitude(v), magnitude(next))));", gradient)}
-    if (largest >= 0x7f800000u) {
+  for (var i = group * 64u + lane; i < params.size; i += params.threads) {
+    var segment = firstSegments[params.firstBlock + i / ${blockVectors}u];
+    while (params.firstBlock * ${blockVectors}u + i >= segments[3u * segment]) { segment++; }
+    let rate = ${rateOfSegment};
+    let decay = ${decayOfSegment};${moved(gradient)}
+    if (max(magnitude(w), max(magnitude(v), magnitude(next))) >= 0x7f800000u) {
       atomicAdd(&status[${statusWords.nonFinite}], 1u);
     }
   }
@@ -202,9 +209,9 @@ export function checkSgd<T>(
   t: { gradients: T; values: T; momenta: T; segments: T; firstSegments: T; rates: T; status: T },
   { scaled = false }: { scaled?: boolean } = {},
 ): Dispatch<T> {
-  const blocks = divideUp(size, optimizerBlock / 4);
-  const params = { size, firstBlock, momentum, blocks };
-  return dispatch(scaled ? scaledCheckKernel : checkKernel, t, params, Math.min(blocks, checkGroups), { bytes: 0 });
+  const workgroups = Math.min(divideUp(size, 64), checkGroups);
+  const params = { size, firstBlock, momentum, threads: 64 * workgroups };
+  return dispatch(scaled ? scaledCheckKernel : checkKernel, t, params, workgroups, { bytes: 0 });
 }
 
 /**
@@ -346,12 +353,7 @@ export function updateRunning<T>(
   momentum: number,
   { batch, next, status }: { batch: T; next: T; status: T },
 ): Dispatch<T> {
-  return dispatch(
-    runningKernel,
-    { source: batch, state: next, status },
-    { size, share: momentum },
-    divideUp(size, 64),
-  );
+  return dispatch(runningKernel, { source: batch, state: next, status }, { size, share: momentum }, divideUp(size, 64));
 }
 
 /** running = next, unless something was not finite. */
