@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type CheckReport, checkManifests, formatCheck } from "../../src/aenet/data/index.ts";
 import { gradient, temporaryFolder, write } from "./images.ts";
@@ -92,6 +93,13 @@ describe("checkManifests", () => {
     expect(text).toContain("same file in different splits: 1\n");
     expect(text).toContain("1.png (train) = ");
     expect(formatCheck(report, 1)).toContain("… and 3 more");
+  });
+
+  it("names no classes where nothing has an emotion", async () => {
+    const rated = await write(dirname(first), "rated.csv", "path,split,aes_score\n4.png,train,7\n5.png,val,3\n");
+    const found = await checkManifests([rated]);
+    expect(found.manifests[0]!.classes).toEqual([]);
+    expect(formatCheck(found)).toContain(`${rated}: 2 samples, no emotions\n`);
   });
 
   it("is content with a sound manifest", async () => {

@@ -28,6 +28,7 @@ export interface ManifestCheck {
   set: SetName | null;
   published: CountComparison[];
   samples: number;
+  /** None where no sample has an emotion. */
   classes: string[];
   counts: CountsBySplit;
   /** Paths of samples that carry neither label. */
@@ -119,7 +120,9 @@ export async function checkManifests(paths: readonly string[], options: CheckOpt
         set: setOf[i]!,
         published: published === null ? [] : comparePublished(published, counts),
         samples: samples.length,
-        classes: emotionClasses(samples.map(({ emotion }) => emotion)),
+        classes: samples.some(({ emotion }) => emotion !== null)
+          ? emotionClasses(samples.map(({ emotion }) => emotion))
+          : [],
         counts,
         unlabelled: samples.filter((s) => s.emotion === null && aestheticLabel(s) === null).map(({ path }) => path),
         disagreeing: samples.filter(labelsDisagree).map(({ path }) => path),
@@ -183,9 +186,9 @@ function copiesOf(same: readonly Entry[]): Copies {
 export function formatCheck(report: CheckReport, limit = 20): string {
   const lines: string[] = [];
   for (const check of report.manifests) {
-    lines.push(
-      `${check.manifest}: ${check.samples} samples, ${check.classes.length} classes: ${check.classes.join(", ")}`,
-    );
+    const { classes } = check;
+    const told = classes.length === 0 ? "no emotions" : `${classes.length} classes: ${classes.join(", ")}`;
+    lines.push(`${check.manifest}: ${check.samples} samples, ${told}`);
     lines.push(formatCounts(check.counts));
     const published = publishedSet(check.set ?? "");
     if (published !== null) lines.push(formatPublished(published, check.counts));
