@@ -1,4 +1,4 @@
-/** Ctrl-C during training: the first asks for an orderly end, the second ends at once. */
+/** Ctrl-C: training is asked for an orderly end first; what can be cut off anywhere ends at once. */
 import { exitCodes } from "./errors.ts";
 
 const signals = ["SIGINT", "SIGTERM"] as const;
@@ -14,6 +14,20 @@ export async function interruptible<T>(announce: () => void, body: (signal: Abor
   for (const signal of signals) process.on(signal, handle);
   try {
     return await body(controller.signal);
+  } finally {
+    for (const signal of signals) process.off(signal, handle);
+  }
+}
+
+/** Runs `body`, which can be cut off anywhere; SIGINT or SIGTERM ends the process, and `announce` tells how to go on. */
+export async function endable<T>(announce: () => void, body: () => Promise<T>): Promise<T> {
+  const handle = () => {
+    announce();
+    process.exit(exitCodes.interrupted);
+  };
+  for (const signal of signals) process.on(signal, handle);
+  try {
+    return await body();
   } finally {
     for (const signal of signals) process.off(signal, handle);
   }

@@ -2,6 +2,7 @@ import type { ImportReport } from "../../data/import.ts";
 import { type Fractions, parseFractions } from "../../data/split.ts";
 import type { CommandSpec } from "../command.ts";
 import { exitCodes, required, UsageError } from "../errors.ts";
+import { endable } from "../interrupt.ts";
 import { choice, integer, type Kind, text } from "../kinds.ts";
 import { computeOptions, json } from "../options.ts";
 import { counter, Progress } from "../progress.ts";
@@ -145,7 +146,9 @@ export function importCommand(
         fi: data.importFi,
         artphoto: data.importArtPhoto,
       };
-      const report = await importers[kind](source!, settings).finally(() => progress.clear());
+      const announce = () => progress.note("interrupted; the same command goes on from here");
+      const body = () => importers[kind](source!, settings);
+      const report = await endable(announce, body).finally(() => progress.clear());
       terminal.out(values.json ? formatJson(report) : `${data.formatImport(report)}\n`);
       return report.damaged.length > 0 ? exitCodes.someFailed : exitCodes.done;
     },
