@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -99,4 +99,25 @@ it("aenet experiment fig1 writes it from a manifest", async () => {
   expect(JSON.parse(readFileSync(join(out, "figure1.json"), "utf8")).classes).toEqual(figure.classes);
   const test = await runCommand(["experiment", "fig1", "--data", manifest, "--out", out, "--split", "test"]);
   expect(test.out).toMatch(/sadness +1 +0 +100\.0 %/);
+});
+
+it("aenet experiment fig1 draws only what there is, and refuses where that is nothing", async () => {
+  const draw = async (name: string, lines: readonly string[]) => {
+    const [manifest, out] = [join(folder, `${name}.csv`), join(folder, name)];
+    writeFileSync(manifest, ["path,split,aes_score,aes_label,emotion", ...lines, ""].join("\n"));
+    const { code, err } = await runCommand(["experiment", "fig1", "--data", manifest, "--out", out]);
+    return { code, err, files: existsSync(out) ? readdirSync(out).sort() : [] };
+  };
+  // As AVA is, as FI is, and with labels that are never together.
+  const rated = await draw("rated", ["a.png,train,7,,", "b.png,test,3,,"]);
+  expect([rated.code, rated.files]).toEqual([0, ["figure1.json", "scores.csv", "scores.svg"]]);
+  expect(rated.err).toContain("no image has both labels, so only the scores are drawn");
+  const felt = await draw("felt", ["a.png,train,,,awe", "b.png,test,,,fear"]);
+  expect(felt).toMatchObject({
+    code: 1,
+    files: [],
+    err: expect.stringContaining("no image has a label of aesthetics"),
+  });
+  const apart = await draw("apart", ["a.png,train,,high,", "b.png,test,,,fear"]);
+  expect(apart).toMatchObject({ code: 1, files: [], err: expect.stringContaining("no image has an emotion beside") });
 });

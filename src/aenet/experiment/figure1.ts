@@ -80,17 +80,32 @@ function scoresOf(scores: readonly number[]): Figure1["scores"] {
   return { fit, histogram: bins, expected, explained_variance: explainedVariance(bins.counts, expected) };
 }
 
-/** What is written, by file name: SVG charts for readers, CSV and JSON for programs. */
+/** Whether there are images with both labels, of which the figure itself is drawn. */
+function hasFigure({ classes }: Figure1): boolean {
+  return classes.some(({ high, low }) => high + low > 0);
+}
+
+/**
+ * What is written, by file name: SVG charts for readers, CSV and JSON for programs; no chart of what is not there.
+ * @throws Error where nothing can be drawn, saying what is missing.
+ */
 export function figure1Files(figure: Figure1, source: string): Record<string, string> {
-  const { scores } = figure;
+  const { scores, samples, without_aesthetics } = figure;
+  if (!hasFigure(figure) && scores === null) {
+    const missing =
+      samples === without_aesthetics ? "a label of aesthetics" : "an emotion beside its label of aesthetics";
+    throw new Error(`${source}: no image has ${missing}, and there are no scores to show: nothing can be drawn`);
+  }
   return {
-    "figure1.svg": svgFile(emotionChart(figure)),
-    "figure1.csv": formatCsv([
-      ["emotion", "high", "low", "high_share", "high_share_low", "high_share_high"],
-      ...figure.classes.map(({ emotion, high, low, high_share, high_share_interval: interval }) =>
-        [emotion, high, low, high_share, interval?.low, interval?.high].map((cell) => String(cell ?? "")),
-      ),
-    ]),
+    ...(hasFigure(figure) && {
+      "figure1.svg": svgFile(emotionChart(figure)),
+      "figure1.csv": formatCsv([
+        ["emotion", "high", "low", "high_share", "high_share_low", "high_share_high"],
+        ...figure.classes.map(({ emotion, high, low, high_share, high_share_interval: interval }) =>
+          [emotion, high, low, high_share, interval?.low, interval?.high].map((cell) => String(cell ?? "")),
+        ),
+      ]),
+    }),
     ...(scores && {
       "scores.svg": svgFile(scoreChart(scores)),
       "scores.csv": formatCsv([

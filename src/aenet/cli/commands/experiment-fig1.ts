@@ -43,6 +43,8 @@ export function fig1Command(
       const { split, classes } = values;
       const { figure, files } = await writeFigure1({ data, out, split, ...(classes && { classes }) });
       terminal.out(values.json ? formatJson({ ...figure, files }) : formatFigure(figure));
+      if (!files.some((file) => file.endsWith("figure1.svg")))
+        terminal.err("no image has both labels, so only the scores are drawn\n");
       if (!values.json) terminal.err(`${files.join("\n")}\n`);
       return exitCodes.done;
     },
