@@ -153,10 +153,10 @@ describe("the report's numbers", () => {
     expect(report.primary.map((test) => test.holm)).toEqual(holm(p));
     for (const test of report.primary)
       expect(test.verdict).toBe(
-        test.holm! > 0.05 ? "no difference shown" : test.mean! > 0 ? "method wins" : "against wins",
+        test.holm! > 0.05 ? "no difference shown" : `${test.mean! > 0 ? test.method : test.against} wins`,
       );
     expect(report.primary.map(({ verdict }) => verdict)).toEqual(
-      expect.arrayContaining(["method wins", "no difference shown"]),
+      expect.arrayContaining(["aenet wins", "no difference shown"]),
     );
     expect(report.primary.map(({ detectable }) => detectable !== null)).toEqual([false, true, false, false]);
   });
@@ -338,6 +338,14 @@ describe("the checks of the design", () => {
     const found = analyse(registered, own, precision);
     const text = textOf(parseMarkup(reportPage(found, registered)));
     expect(text).toContain("Of 6 checks of the design 2 do not hold");
+    const failure = "The design fails 2 of its 6 checks: whatever the primary tests say, no claim is made from them";
+    const [heading] = [...elements(parseMarkup(reportPage(found, registered)), "strong")].map(textOf);
+    expect([heading, formatReport(found).includes(failure)]).toEqual([failure, true]);
+    expect(formatReport(found)).toMatch(/aenet minus aenet-fl, aes, rho0.5-n512 +10\/10 +[+−][\d.]+ +[\d.]+ /);
+    // The verdicts below stay, but none is said as a claim.
+    expect(text).toContain("No claim: by the test AENet is better");
+    expect(text.replaceAll("by the test AENet is better", "")).not.toContain("AENet is better");
+    expect(textOf(root)).not.toContain("No claim");
     expect(text).toMatch(
       /does not hold: ResNet50 better than histogram on emotion: [\d.]+ against [\d.]+ % \(seeds 0–3\)/,
     );
@@ -480,6 +488,33 @@ describe("the page", () => {
     expect(iae![0]).toMatch(/^AENetA, E: generated, disjoint seeds.*† pre-training saw .*‡ the test split was read 2/);
     expect(iae![4]).toMatch(/^[\d.]+ † ‡/);
     expect(others!.slice(0, 1).concat(others!.slice(4, 5))).toEqual(["AENet", "–"]);
+  });
+
+  it("tells the size of our networks where it is not the paper's", () => {
+    const heads = (ours: readonly RunResult[]) => {
+      const found = parseMarkup(reportPage(analyse(experiment, ours, precision), experiment));
+      const section = [...elements(found, "section")].find(({ attributes }) => attributes.id === "paper")!;
+      const row = [...elements(section, "tr")].find((found) => textOf(found).includes("66.23"))!;
+      return [...elements(row, "td")].map(textOf);
+    };
+    const small = heads(results);
+    expect([small[0], small[3]]).toEqual(["70.56 M§ ours: 6000", expect.stringMatching(/^[\d.]+ † ‡ §/)]);
+    const full = results.map((run) =>
+      run.method === "aenet" ? { ...run, networks: [{ ...run.networks[0]!, parameters: 70560989 }] } : run,
+    );
+    expect([heads(full)[0], heads(full)[3]]).toEqual(["70.56 M", expect.not.stringContaining("§")]);
+  });
+
+  it("says of a cross-stitched network's curves that they are the other stream's", () => {
+    const stitched = results.map((run) =>
+      run.method === "csnet" ? { ...run, fusion: results.find(({ method }) => method === "aenet")!.fusion } : run,
+    );
+    const titles = [...elements(parseMarkup(reportPage(analyse(experiment, stitched, precision), experiment)), "title")]
+      .map(textOf)
+      .filter((title) => title.includes(": share of the"));
+    expect(titles.length).toBeGreaterThan(0);
+    for (const title of titles)
+      expect(title.includes("share of the other stream")).toBe(title.startsWith(`CSNet ${hostile}`));
   });
 
   it("says that ranks of folds are of several networks' probabilities", () => {

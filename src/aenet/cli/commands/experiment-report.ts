@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import type { Report } from "../../experiment/report/analysis.ts";
+import { designFailure } from "../../experiment/report/checks.ts";
+import { finePoints } from "../../experiment/report/page/format.ts";
 import { seedsText } from "../../experiment/report/settings.ts";
 import { cellName } from "../../experiment/results.ts";
 import type { CommandSpec } from "../command.ts";
@@ -54,11 +56,11 @@ export function reportCommand(
 export function formatReport({ cells, primary, checks, remarks }: Report): string {
   const parts = cells.map((cell) => `${cell.title}\n${alignRight(accuracyRows(cell))}`);
   const tests = alignRight([
-    ["", "pairs", "difference", "p by Holm", "verdict"],
+    ["", "pairs", "difference, points", "p by Holm", "verdict"],
     ...primary.map((test) => [
       `${test.method} minus ${test.against}, ${test.task}, ${cellName(test.cell)}`,
       `${test.seeds.length}/${test.planned}`,
-      percent(test.mean),
+      test.mean === null ? "–" : finePoints(test.mean),
       test.holm === null ? "–" : test.holm.toPrecision(2),
       test.verdict,
     ]),
@@ -73,10 +75,12 @@ export function formatReport({ cells, primary, checks, remarks }: Report): strin
       holds === null ? "–" : holds ? "holds" : "does not hold",
     ]),
   ]);
+  const failure = designFailure(checks);
   return [
     ...parts,
     ...(primary.length > 0 ? [tests] : []),
     ...(checks.length > 0 ? [checked] : []),
+    ...(failure === null ? [] : [`${failure}\n`]),
     ...remarks.map((remark) => `${remark}\n`),
   ].join("\n");
 }

@@ -60,6 +60,16 @@ export function checkDesign({ cells, methods }: Experiment, results: readonly Ru
   );
 }
 
+/** What a check that does not hold means for the tests, in words; null where none fails. */
+export function designFailure(checks: readonly DesignCheck[]): string | null {
+  const failed = checks.filter(({ holds }) => holds === false).length;
+  if (failed === 0) return null;
+  return (
+    `The design fails ${failed} of its ${checks.length} checks: whatever the primary tests say, ` +
+    "no claim is made from them"
+  );
+}
+
 function matrixOf({ truth, predicted, classes }: Answers) {
   return confusionMatrix(truth, predicted, classes.length);
 }

@@ -38,7 +38,7 @@ export interface PairedTest {
   readonly holm: number;
 }
 
-export type Verdict = "method wins" | "against wins" | "no difference shown" | "incomplete";
+export type Verdict = `${string} wins` | "no difference shown" | "incomplete";
 
 /** A test of the primary family; its p values are null until all seeds of the whole family are there. */
 export interface PrimaryTest extends Comparison {
@@ -51,6 +51,8 @@ export interface PrimaryTest extends Comparison {
   readonly holm: number | null;
   /** Simultaneous over the family. A limit is null where the design gives none. */
   readonly interval: { readonly low: number | null; readonly high: number | null } | null;
+  /** The method that is shown to be better, if any. */
+  readonly winner: string | null;
   readonly verdict: Verdict;
   /** The seed whose difference lies farthest from the mean, and the mean without it: to be read, not to be tested. */
   readonly extreme_seed: number | null;
@@ -158,6 +160,7 @@ export function testPrimary(experiment: Experiment, results: readonly RunResult[
     const centre = bySeed.length === 0 ? null : mean(bySeed);
     const finite = (limit: number) => (Number.isFinite(limit) ? limit : null);
     const tried = pilot?.find((entry) => sameComparison(entry, comparison));
+    const winner = test?.rejected ? (centre! > 0 ? comparison.method : comparison.against) : null;
     const spread = tried ? deviation(tried.differences) : null;
     const limit = tried ? deviationLimit(tried.differences) : null;
     if (spread !== null && !effects.has(planned))
@@ -172,7 +175,8 @@ export function testPrimary(experiment: Experiment, results: readonly RunResult[
       p: test?.p ?? null,
       holm: test?.holm ?? null,
       interval: test ? { low: finite(test.interval.low), high: finite(test.interval.high) } : null,
-      verdict: test === undefined ? "incomplete" : verdictOf(test.rejected, centre!),
+      winner,
+      verdict: winner !== null ? `${winner} wins` : test === undefined ? "incomplete" : "no difference shown",
       ...withoutExtreme(seeds, bySeed),
       settings,
       detectable: spread === null ? null : finite(effects.get(planned)! * spread),
@@ -193,11 +197,6 @@ function withoutExtreme(
   const centre = mean(values);
   const extreme = largestIndex(values.map((value) => Math.abs(value - centre)));
   return { extreme_seed: seeds[extreme]!, mean_without_extreme: mean(values.filter((_, i) => i !== extreme)) };
-}
-
-function verdictOf(rejected: boolean, difference: number): Verdict {
-  if (!rejected) return "no difference shown";
-  return difference > 0 ? "method wins" : "against wins";
 }
 
 function plannedCell({ cells }: Experiment, cell: Cell) {

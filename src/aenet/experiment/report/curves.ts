@@ -36,6 +36,8 @@ function meanLine(lines: Curve["runs"]): Curve["mean"] {
 
 /** What part of each fused map comes from the other stream, the mean over runs; [epochs][points], null where undefined. */
 export interface FusionRatios {
+  /** Which other stream: all streams' shared one, or in a cross-stitched network the other task's. */
+  readonly from: "shared stream" | "other stream";
   readonly epoch: readonly number[];
   readonly points: readonly number[];
   /** α_s / (α_p + α_s): only the ratio matters where a batch norm follows. */
@@ -58,7 +60,9 @@ export function fusionRatios(runs: readonly RunResult[]): FusionRatios | null {
         return found.every(Number.isFinite) ? mean(found) : null;
       }),
     );
-  return { epoch, points, alpha: ratios("alpha_s", "alpha_p"), beta: ratios("beta_s", "beta_p") };
+  const isStitched = runs.some(({ networks }) => networks.some(({ arch }) => arch === "csnet"));
+  const from = isStitched ? "other stream" : "shared stream";
+  return { from, epoch, points, alpha: ratios("alpha_s", "alpha_p"), beta: ratios("beta_s", "beta_p") };
 }
 
 function ratioAt(

@@ -81,7 +81,7 @@ export function fusionPart({ rows }: CellReport): Markup | null {
         (["alpha", "beta"] as const).map((side) =>
           inlineSvg(
             lineChart({
-              title: `${title}: share of the shared stream for ${side === "alpha" ? "aesthetics" : "emotion"}, by layer and epoch`,
+              title: `${title}: share of the ${fusion!.from} for ${side === "alpha" ? "aesthetics" : "emotion"}, by layer and epoch`,
               heading: `${title}: ${side === "alpha" ? "aesthetics, α" : "emotion, β"}`,
               axis: "epoch",
               format: (value) => String(value),

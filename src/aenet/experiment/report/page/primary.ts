@@ -3,7 +3,7 @@
 import type { Report } from "../analysis.ts";
 import { dotStripChart } from "../charts/dot-strip.ts";
 import { intervalChart } from "../charts/intervals.ts";
-import type { DesignCheck } from "../checks.ts";
+import { type DesignCheck, designFailure } from "../checks.ts";
 import type { PrimaryTest } from "../comparisons.ts";
 import { element, fragment, type Markup } from "../markup.ts";
 import { haveSameRates, seedsText, settingsText } from "../settings.ts";
@@ -14,20 +14,24 @@ import type { Titles } from "./titles.ts";
 
 export function verdicts({ primary, checks, alpha }: Report, titles: Titles): Markup | null {
   if (primary.length === 0) return null;
-  const count = (verdict: PrimaryTest["verdict"]) => primary.filter((test) => test.verdict === verdict).length;
+  const count = (isCounted: (test: PrimaryTest) => boolean) => primary.filter(isCounted).length;
   const headline =
-    count("incomplete") > 0
+    count(({ verdict }) => verdict === "incomplete") > 0
       ? "The primary family is not decided: runs are missing"
-      : `Of ${primary.length} primary tests: ${count("method wins")} won, ${count("against wins")} lost, ` +
-        `${count("no difference shown")} without a difference shown`;
+      : `Of ${primary.length} primary tests: ${count(({ winner, method }) => winner === method)} won, ` +
+        `${count(({ winner, against }) => winner === against)} lost, ` +
+        `${count(({ winner }) => winner === null)} without a difference shown`;
+  const failure = designFailure(checks);
   return element(
     "section",
     { class: "verdicts", "aria-label": "Results in words" },
+    // What the tests would say stands behind what takes it back.
+    failure === null ? null : element("p", {}, element("strong", { class: "loses" }, failure)),
     element("strong", {}, headline),
     element(
       "ul",
       {},
-      primary.map((test) => element("li", {}, sentence(test, titles))),
+      primary.map((test) => element("li", {}, sentence(test, titles, failure === null))),
     ),
     element(
       "small",
@@ -40,7 +44,8 @@ export function verdicts({ primary, checks, alpha }: Report, titles: Titles): Ma
   );
 }
 
-function sentence(test: PrimaryTest, titles: Titles): Markup {
+/** @param isClaimed Whether the checks of the design let anything be said. */
+function sentence(test: PrimaryTest, titles: Titles, isClaimed: boolean): Markup {
   const [method, against] = [titles.method(test.method), titles.method(test.against)];
   const where = `on ${taskNames[test.task]}, ${titles.cell(test.cell)}`;
   if (test.verdict === "incomplete")
@@ -48,16 +53,18 @@ function sentence(test: PrimaryTest, titles: Titles): Markup {
   const figures = `${finePoints(test.mean!)} points (${range(test.interval!, finePoints)}), p by Holm ${pValue(test.holm!)}`;
   if (test.verdict === "no difference shown")
     return fragment(`No difference shown between ${method} and ${against} ${where}: ${figures}.`);
-  const won = test.verdict === "method wins";
+  const won = test.winner === test.method;
+  const better = `${won ? method : against} is better`;
   return fragment(
-    element("span", { class: won ? "wins" : "loses" }, `${won ? method : against} is better`),
+    isClaimed ? element("span", { class: won ? "wins" : "loses" }, better) : `No claim: by the test ${better}`,
     ` than ${won ? against : method} ${where}: ${method} has ${figures}.`,
   );
 }
 
 export function primarySection(report: Report, titles: Titles): Markup | null {
-  const { primary } = report;
+  const { primary, checks } = report;
   if (primary.length === 0) return null;
+  const failure = designFailure(checks);
   const name = (test: PrimaryTest) => `${titles.method(test.against)}, ${taskNames[test.task]}`;
   const drawn = primary.some(({ by_seed }) => by_seed.length > 0);
   const methods = [...new Set(primary.map(({ method }) => titles.method(method)))].join(", ");
@@ -65,6 +72,7 @@ export function primarySection(report: Report, titles: Titles): Markup | null {
     "section",
     { id: "primary" },
     element("h2", {}, "Primary tests"),
+    failure === null ? null : element("p", {}, `${failure}.`),
     drawn
       ? element(
           "div",
@@ -184,8 +192,8 @@ function seedsChart(primary: readonly PrimaryTest[], methods: string, name: (tes
   );
 }
 
-function seriesOf({ verdict }: PrimaryTest): number {
-  return verdict === "method wins" ? 0 : verdict === "against wins" ? 1 : 6;
+function seriesOf({ winner, method }: PrimaryTest): number {
+  return winner === null ? 6 : winner === method ? 0 : 1;
 }
 
 /** What was registered beside the tests; that a check does not hold is said as plainly as that it does. */
@@ -228,8 +236,7 @@ function checkSentence(check: DesignCheck, titles: Titles): Markup {
   );
 }
 
-function verdictText({ verdict, method, against }: PrimaryTest, titles: Titles): string {
-  if (verdict === "method wins") return `${titles.method(method)} wins`;
-  if (verdict === "against wins") return `${titles.method(against)} wins`;
+function verdictText({ verdict, winner }: PrimaryTest, titles: Titles): string {
+  if (winner !== null) return `${titles.method(winner)} wins`;
   return verdict === "incomplete" ? "not decided" : "no difference shown";
 }
