@@ -98,7 +98,8 @@ describe("wrong usage ends with 2 and names what is wrong", () => {
 it("an experiment's list of jobs needs no folder, and tells a time where one is known", async () => {
   const last = async (...args: string[]) =>
     (await run(["experiment", ...args, "--dry-run"])).out.trim().split("\n").at(-1);
-  expect(await last("generated")).toMatch(/^\d+ jobs, some .* of one core$/);
+  expect(await last("generated")).toMatch(/^\d+ jobs, some 2 hours of one core$/); // as docs/experiment.md and README say
+  expect(await last("oasis")).toMatch(/^\d+ jobs, some \d+ minutes of one core$/);
   expect(await last("all", "--generated")).toBe(await last("generated"));
   const table1 = ["table1", "--data", "x", "--ava", "y", "--fi", "z"];
   expect(await last(...table1)).toMatch(/^\d+ jobs$/);

@@ -1,6 +1,6 @@
 /** What the commands of `aenet experiment` have in common: their flags, and how a run is watched. */
 import type { RunEvents, RunSettings } from "../experiment/run.ts";
-import { inShard, parseShard, type Shard } from "../experiment/shard.ts";
+import { childShard, inShard, parseShard, type Shard } from "../experiment/shard.ts";
 import type { WorkedOff } from "../experiment/work-off.ts";
 import type { Job } from "../experiment/worklist.ts";
 import { type ExitCode, exitCodes, UsageError } from "./errors.ts";
@@ -10,7 +10,7 @@ import { type ComputeFlags, computeOptions, json } from "./options.ts";
 import { formatSeconds, Progress } from "./progress.ts";
 import type { Options } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
-import { alignRight, formatJson, plural } from "./text.ts";
+import { alignRight, formatJson, plural, shellWord } from "./text.ts";
 
 export interface ExperimentFlags extends ComputeFlags {
   out: string | null;
@@ -73,8 +73,15 @@ export function listJobs(
   }
   for (const { id } of jobs) terminal.out(`${id}\n`);
   const seconds = jobs.reduce((sum, { cost }) => sum + cost, 0);
-  const time = isTimed ? `, some ${formatSeconds(seconds)} of one core` : "";
+  const time = isTimed ? `, some ${roughTime(seconds)} of one core` : "";
   terminal.out(`${plural(jobs.length, "job")}${time}\n`);
+}
+
+/** Whole minutes below an hour, half hours above: the list knows no better. */
+function roughTime(seconds: number): string {
+  const halves = Math.round(seconds / 1800);
+  if (halves < 2) return plural(Math.max(1, Math.round(seconds / 60)), "minute");
+  return `${Math.floor(halves / 2)}${halves % 2 === 1 ? "½" : ""} hour${halves === 2 ? "" : "s"}`;
 }
 
 /** Runs an experiment with its progress on standard error. */
@@ -111,6 +118,8 @@ export async function watchExperiment(
       ),
     );
     progress.clear();
+    const code = failed.length > 0 ? exitCodes.failed : exitCodes.done;
+    if (childShard(terminal.environment)) return code; // its parent tells
     const result = {
       out: values.out,
       left,
@@ -134,7 +143,9 @@ export async function watchExperiment(
         `${plural(waiting, "job")} of this shard ${waiting === 1 ? "waits" : "wait"} for other shards; ` +
           "the same command goes on when those have come so far\n",
       );
-    return failed.length > 0 ? exitCodes.failed : exitCodes.done;
+    if (left === 0 && reading > 0)
+      terminal.err(`aenet experiment report ${shellWord(values.out!)} makes its tables, tests and page\n`);
+    return code;
   } catch (error) {
     progress.clear();
     if ((error as Error).name !== "Interrupted") throw error;

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import type { Device } from "../../kernels/device.ts";
 import { type AdapterChoice, openDevice } from "../../node/index.ts";
 import { measureAlone, tuneIn } from "./kernels.ts";
-import { inShard, type Shard } from "./shard.ts";
+import { childShard, childVariable, inShard, type Shard } from "./shard.ts";
 import { Interrupted } from "./trainer.ts";
 import { type Job, openJobs, type WorkFolder, type WorkResult, work } from "./worklist.ts";
 
@@ -54,15 +54,6 @@ export function lazyDevice(
       opened = null;
     },
   };
-}
-
-/** Tells a child process which of how many it is; it then works alone and reports to its parent. */
-const childVariable = "AENET_EXPERIMENT_CHILD";
-
-/** Which child this process is, if it is one. */
-export function childShard(environment: NodeJS.ProcessEnv): Shard | null {
-  const [index, count] = (environment[childVariable] ?? "").split("/").map(Number);
-  return index && count ? { index, count } : null;
 }
 
 interface ChildReport {

@@ -1,4 +1,4 @@
-/** Dividing a list of jobs over machines. Pure. */
+/** Dividing a list of jobs over machines, and over processes. Pure. */
 
 /** Part `index` (from 1) of `count`: the lanes that are index − 1 modulo count. */
 export interface Shard {
@@ -16,4 +16,13 @@ export function parseShard(text: string): Shard {
 
 export function inShard({ lane }: { readonly lane: number }, { index, count }: Shard): boolean {
   return lane % count === index - 1;
+}
+
+/** Tells a child process which of how many it is; it then works alone and reports to its parent. */
+export const childVariable = "AENET_EXPERIMENT_CHILD";
+
+/** Which child this process is, if it is one. */
+export function childShard(environment: Readonly<Record<string, string | undefined>>): Shard | null {
+  const [index, count] = (environment[childVariable] ?? "").split("/").map(Number);
+  return index && count ? { index, count } : null;
 }

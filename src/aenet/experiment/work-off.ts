@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { allowReading, finishedReadings, lastReading, readingOf } from "./frozen.ts";
 import { type Contents, keepProtocol } from "./keep-protocol.ts";
 import { type Experiment, writeExperiment } from "./results.ts";
-import { childShard, type RunEvents, type RunSettings, runJobs } from "./run.ts";
+import { type RunEvents, type RunSettings, runJobs } from "./run.ts";
+import { childShard } from "./shard.ts";
 import { type Job, WorkFolder, type WorkResult, waitingForOthers } from "./worklist.ts";
 
 export interface WorkOff {
@@ -54,7 +55,6 @@ export async function workOff(
   }
   const list = planOf(folder, dueOf);
   const result = await runJobs(list, folder, settings, events);
-  const isParent = childShard(process.env) === null; // children would each tell it again
-  const waiting = settings.shard && isParent ? waitingForOthers(list, folder, settings.shard).length : 0;
+  const waiting = settings.shard ? waitingForOthers(list, folder, settings.shard).length : 0;
   return { ...result, waiting, reading: await lastReading(out) };
 }
