@@ -6,7 +6,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { readFlags } from "../scripts/flags.ts";
 import { alignLeft } from "../src/aenet/cli/text.ts";
 import { openDevice, parseAdapterChoice } from "../src/node/index.ts";
 import { coldStarts } from "./cold-start.ts";
@@ -30,7 +30,7 @@ const benchmarks: readonly Benchmark[] = [
   input,
 ];
 
-const { values: flags, positionals: names } = parseArgs({
+const { values: flags, positionals: names } = readFlags("bench", {
   allowPositionals: true,
   options: {
     adapter: { type: "string", default: process.env.AENET_ADAPTER || "auto" },

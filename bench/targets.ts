@@ -13,17 +13,17 @@ export interface Target {
 export type ConvolutionTargets = Readonly<Record<ConvolutionProduct, Target>>;
 
 /**
- * Convolutions of ResNet50 in a replayed training step: operations against the f32 peak. Half of 19.5, 19 and 16 %, the
+ * Convolutions of ResNet50 in a replayed training step: operations against the f32 peak. Half of 18.7, 19 and 17.8 %, the
  * least that was reached when the machine was at its slowest.
  */
 const lavapipeConvolutions: ConvolutionTargets = {
   "conv2d forward": { target: 0.36, floor: 0.09 },
   "conv2d input gradient": { target: 0.36, floor: 0.09 },
-  "conv2d weight gradient": { target: 0.36, floor: 0.075 },
+  "conv2d weight gradient": { target: 0.36, floor: 0.085 },
 };
 
 /** Of the same on SwiftShader, against its own peak. */
-const swiftShaderConvolution: Target = { target: 0.2, floor: 0.04 };
+const swiftShaderConvolution: Target = { target: 0.2, floor: 0.1 };
 
 /** On a GPU none was measured yet, so none can be said to be slow. */
 const gpuConvolution: Target = { target: 0.55, floor: 0 };

@@ -8,7 +8,6 @@
  * tasks were learnt: the 95 % interval begins 5 points above the majority, and the accuracy beats the regression.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { fitLogistic, meanRgb } from "../src/aenet/baselines/logistic.ts";
 import { interruptible } from "../src/aenet/cli/interrupt.ts";
 import { counter, formatSeconds, Progress, TimeLeft } from "../src/aenet/cli/progress.ts";
@@ -25,8 +24,9 @@ import { wilson } from "../src/aenet/statistics.ts";
 import { defaultTrainConfig, type TrainConfig } from "../src/aenet/training/config.ts";
 import { train } from "../src/aenet/training/train.ts";
 import { parseAdapterChoice } from "../src/node/index.ts";
+import { readFlags } from "./flags.ts";
 
-const { values: flags } = parseArgs({
+const { values: flags } = readFlags("demo", {
   options: {
     seed: { type: "string", default: "0" },
     adapter: { type: "string", default: process.env.AENET_ADAPTER || "auto" },

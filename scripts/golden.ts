@@ -6,14 +6,14 @@
  * A line for each fixture and kind of tensor with the worst of them; with `--all` a line for each tensor. Exits with 1
  * where one is beyond its bound.
  */
-import { parseArgs } from "node:util";
 import { alignLeft } from "../src/aenet/cli/text.ts";
 import { openDevice, parseAdapterChoice } from "../src/node/index.ts";
 import { type Comparison, compare } from "../test/golden/fixture.ts";
 import { imagenetRuns } from "../test/golden/imagenet.ts";
 import { runs } from "../test/golden/runs.ts";
+import { readFlags } from "./flags.ts";
 
-const { values: flags } = parseArgs({
+const { values: flags } = readFlags("golden", {
   options: {
     adapter: { type: "string", default: process.env.AENET_ADAPTER || "auto" },
     all: { type: "boolean", default: false },

@@ -25,7 +25,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { createArchitecture } from "../src/aenet/architecture.ts";
 import { alignLeft } from "../src/aenet/cli/text.ts";
 import { randomCrop, resizedSide } from "../src/aenet/data/augment.ts";
@@ -41,6 +40,7 @@ import { safetensorsParts } from "../src/nn/safetensors.ts";
 import { openDevice, parseAdapterChoice } from "../src/node/index.ts";
 import { Random } from "../src/random.ts";
 import { findPyTorch, howToGetPyTorch } from "../test/golden/python.ts";
+import { readFlags } from "./flags.ts";
 
 /** A line of the table, as scripts/parity.py writes it. */
 interface Row {
@@ -54,7 +54,7 @@ interface Row {
 
 type Tensors = Map<string, TensorData>;
 
-const { values: flags } = parseArgs({
+const { values: flags } = readFlags("parity", {
   options: {
     arch: { type: "string", default: "aenet,resnet50-emo" },
     "image-size": { type: "string", default: "64" },

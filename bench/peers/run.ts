@@ -10,8 +10,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { readFlags } from "../../scripts/flags.ts";
 import { median } from "../../src/aenet/bench/profile.ts";
 import { alignRight } from "../../src/aenet/cli/text.ts";
 import { openDevice, parseAdapterChoice } from "../../src/node/index.ts";
@@ -21,7 +21,7 @@ import { Contender, type Ready } from "./contender.ts";
 import { memoryTask, type Peer, peers, type Task, tasks } from "./tasks.ts";
 
 const folder = new URL("./", import.meta.url);
-const { values: flags, positionals: wanted } = parseArgs({
+const { values: flags, positionals: wanted } = readFlags("bench:peers", {
   allowPositionals: true,
   options: {
     adapter: { type: "string", default: process.env.AENET_ADAPTER || "auto" },
