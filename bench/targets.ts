@@ -13,11 +13,11 @@ export interface Target {
 export type ConvolutionTargets = Readonly<Record<ConvolutionProduct, Target>>;
 
 /**
- * Convolutions of ResNet50 in a replayed training step: operations against the f32 peak. Half of 18.7, 19 and 17.8 %, the
+ * Convolutions of ResNet50 in a replayed training step: operations against the f32 peak. Half of 17.0, 18.3 and 17.3 %, the
  * least that was reached when the machine was at its slowest.
  */
 const lavapipeConvolutions: ConvolutionTargets = {
-  "conv2d forward": { target: 0.36, floor: 0.09 },
+  "conv2d forward": { target: 0.36, floor: 0.085 },
   "conv2d input gradient": { target: 0.36, floor: 0.09 },
   "conv2d weight gradient": { target: 0.36, floor: 0.085 },
 };
