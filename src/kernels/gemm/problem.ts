@@ -39,6 +39,10 @@ export interface GemmProblem {
   readonly store: (row: string, column: string, value: string) => string;
 }
 
+/** Declares the j-th column of a lane: `columnIndex<j>`, which guards its stores, and `column<j>`, clamped into range. */
+export const declareColumn = (j: number, index: string): string =>
+  `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);`;
+
 /** The parameters that every core needs beside the problem's own: the grid of tiles and the size of C. */
 export const gridParams = {
   rowTiles: "u32",

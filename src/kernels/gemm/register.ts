@@ -3,7 +3,7 @@
  * of columns, and loads what it needs straight from memory, where neighbours meet in the cache. No barrier, no subgroup.
  */
 import { defineKernel, type Kernel, unroll } from "../kernel.ts";
-import { type GemmProblem, gridParams, gridPosition } from "./problem.ts";
+import { declareColumn, type GemmProblem, gridParams, gridPosition } from "./problem.ts";
 
 export interface RegisterTile {
   readonly strategy: "register";
@@ -51,7 +51,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
   ${problem.begin}
   ${unroll(columnVectors, (j) => {
     const index = `columnTile * ${lanesAcross * columnVectors}u + ${j * lanesAcross}u + laneX`;
-    return `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);`;
+    return declareColumn(j, index);
   })}
   ${unroll(units, (i) => {
     const count = alongK ? "params.rows" : "params.rows / 4u";

@@ -4,7 +4,7 @@
  * carried round a loop. A workgroup is one subgroup; lanes own columns of C, load a part of A each and hand it round.
  */
 import { defineKernel, type Kernel, unroll } from "../kernel.ts";
-import { type GemmProblem, gridParams, gridPosition } from "./problem.ts";
+import { declareColumn, type GemmProblem, gridParams, gridPosition } from "./problem.ts";
 
 export interface StationaryTile {
   readonly strategy: "stationary";
@@ -61,7 +61,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
   ${problem.begin}
   ${unroll(columnVectors, (j) => {
     const index = `columnTile * ${lanes * columnVectors}u + ${j * lanes}u + lane`;
-    return `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);
+    return `${declareColumn(j, index)}
   ${unroll(depth / 4, (q) => problem.loadB(`b${j}_${q}_`, `${j}`, `(first + ${4 * q}u)`))}`;
   })}
   let laneK = lane / ${units}u;

@@ -12,7 +12,7 @@
  * A then goes round within a part.
  */
 import { defineKernel, divideUp, type Kernel, unroll } from "../kernel.ts";
-import { type GemmProblem, gridParams, gridPosition } from "./problem.ts";
+import { declareColumn, type GemmProblem, gridParams, gridPosition } from "./problem.ts";
 
 export interface SubgroupTile {
   readonly strategy: "subgroup";
@@ -82,7 +82,7 @@ fn run(group: u32, ${parts === 1 ? "lane" : "subgroupLane"}: u32) {${gridPositio
   ${problem.begin}
   ${unroll(columnVectors, (j) => {
     const index = `columnTile * ${across * columnVectors}u + ${j * across}u + lane`;
-    return `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);`;
+    return declareColumn(j, index);
   })}
   ${unroll(loads, (i) => {
     const count = alongK ? "params.rows" : "params.rows / 4u";
