@@ -1,10 +1,12 @@
 /** From recorded dispatches to dispatches that fit the adapter, and the memory that they need; nothing is allocated. */
 import { type Device, GpuError } from "../kernels/device.ts";
+import type { BoundRange } from "./bound-range.ts";
 import { mergeDispatches } from "./merge.ts";
 import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
 import { asStored } from "./storage-type.ts";
 import type { RecordedDispatch } from "./tape.ts";
 import type { Storage, Tensor } from "./tensor.ts";
+import { planTexels, type TexelPlan } from "./texel-plan.ts";
 
 /** What to do where something does not fit. */
 export const help = "a smaller --micro-batch (or --batch-size, or --image-size) helps";
@@ -22,16 +24,6 @@ export interface ProgramOptions {
    */
   readonly readsInFlight?: number;
 }
-
-/** A part of a storage as it is bound. */
-interface BoundRange {
-  readonly storage: Storage;
-  readonly offset?: number;
-  readonly size?: number;
-}
-
-/** Bytes that are bound. */
-export const sizeOf = ({ storage, size = storage.byteLength }: BoundRange): number => size;
 
 interface BoundDispatch extends Omit<RecordedDispatch, "bindings"> {
   /** What it is, or is a part of. */
@@ -92,6 +84,7 @@ function splitByStream(device: Device, dispatch: RecordedDispatch): BoundDispatc
 export interface ProgramPlan {
   readonly dispatches: readonly BoundDispatch[];
   readonly plan: MemoryPlan;
+  readonly texels: TexelPlan;
   /** Bytes of the inputs. */
   readonly inputBytes: number;
 }
@@ -141,7 +134,7 @@ export function planProgram(
         help,
     );
   }
-  return { dispatches, plan, inputBytes };
+  return { dispatches, plan, texels: planTexels(dispatches), inputBytes };
 }
 
 export const aligned = (bytes: number): number => alignment * Math.ceil(bytes / alignment);

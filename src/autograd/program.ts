@@ -4,19 +4,13 @@
 import { fromHalf, toHalf } from "../half.ts";
 import { type Device, GpuError } from "../kernels/device.ts";
 import { bindingsOf, divideUp, foldWorkgroups, packParams, paramsStride } from "../kernels/kernel.ts";
-import type { DispatchLabel } from "../kernels/profiler.ts";
+import type { DispatchLabel, PassTimestamps } from "../kernels/profiler.ts";
 import { watchFinite } from "../kernels/sgd.ts";
+import { copiesToTexels, type TexelCopy, texelTextureBytes } from "../kernels/texels.ts";
 import { bytesMoved } from "../kernels/traffic.ts";
+import { sizeOf } from "./bound-range.ts";
 import { alignment, type MemoryPlan } from "./planner.ts";
-import {
-  aligned,
-  help,
-  mapValues,
-  type ProgramOptions,
-  type ProgramPlan,
-  planProgram,
-  sizeOf,
-} from "./program-plan.ts";
+import { aligned, help, mapValues, type ProgramOptions, type ProgramPlan, planProgram } from "./program-plan.ts";
 import type { RecordedDispatch } from "./tape.ts";
 import { isFloat, pad, Storage, Tensor, unpad } from "./tensor.ts";
 
@@ -27,6 +21,8 @@ interface Command extends DispatchLabel {
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly workgroups: readonly [number, number];
+  /** What it reads through textures and is not in them yet. */
+  readonly copies: readonly TexelCopy[];
 }
 
 /** Work in one submit, in multiplications and additions: a desktop GPU resets after about 2 s in one submit. */
@@ -37,7 +33,7 @@ export class Program {
   readonly plan: MemoryPlan;
   readonly commands: readonly Command[];
   readonly #banks: GPUBuffer[];
-  readonly #own: GPUBuffer[];
+  readonly #own: (GPUBuffer | GPUTexture)[];
   readonly #poison: boolean;
   /** The commands, a submit each. */
   readonly #parts: readonly (readonly Command[])[];
@@ -53,7 +49,7 @@ export class Program {
     plan: MemoryPlan;
     commands: Command[];
     banks: GPUBuffer[];
-    own: GPUBuffer[];
+    own: (GPUBuffer | GPUTexture)[];
     poison: boolean;
     place: (storage: Storage) => { buffer: GPUBuffer; offset: number };
     readable: ReadonlySet<Storage>;
@@ -82,22 +78,22 @@ export class Program {
     options: ProgramOptions,
   ): Promise<Program> {
     const planned = planProgram(device, recorded, inputs, outputs, options);
-    const own: GPUBuffer[] = [];
+    const own: (GPUBuffer | GPUTexture)[] = [];
     try {
       return await Program.#allocate(device, planned, inputs, outputs, options, own);
     } catch (error) {
-      for (const buffer of own) buffer.destroy();
+      for (const resource of own) resource.destroy();
       throw error;
     }
   }
 
   static async #allocate(
     device: Device,
-    { dispatches, plan }: ProgramPlan,
+    { dispatches, plan, texels }: ProgramPlan,
     inputs: readonly Tensor[],
     outputs: readonly Tensor[],
     options: ProgramOptions,
-    own: GPUBuffer[],
+    own: (GPUBuffer | GPUTexture)[],
   ): Promise<Program> {
     const allocate = async (label: string, size: number, usage: GPUBufferUsageFlags) => {
       const buffer = await device.createBuffer(label, size, usage);
@@ -134,6 +130,13 @@ export class Program {
       return found;
     };
 
+    const textures: { texture: GPUTexture; view: GPUTextureView }[] = [];
+    for (const [i, bytes] of texels.textures.entries()) {
+      const label = `texels ${i} of ${texels.textures.length} (${bytes} bytes)`;
+      const texture = await device.createTexels(label, bytes);
+      own.push(texture);
+      textures.push({ texture, view: texture.createView() });
+    }
     const params = await allocate("params", Math.max(1, dispatches.length) * paramsStride, UNIFORM | COPY_DST);
     const packed = new Uint8Array(dispatches.length * paramsStride);
     const commands: Command[] = [];
@@ -147,13 +150,23 @@ export class Program {
       const label = operation === kernel.name ? operation : `${operation}: ${kernel.name}`;
       const checked = device.boundsChecks?.check(label, kernel);
       const { pipeline, layout } = await device.compile(checked?.kernel ?? kernel);
-      const entries = [
+      const rangeOf = (name: string) => {
+        const { storage, offset = 0, size = storage.byteLength } = bindings[name]!;
+        const at = place(storage);
+        return { buffer: at.buffer, offset: at.offset + offset, size };
+      };
+      // A checked kernel reads everything from buffers.
+      const uses = checked ? [] : texels.uses[i]!;
+      const inTexture = new Map(uses.map(({ binding, texture }) => [binding, textures[texture]!]));
+      const copies = uses.flatMap(({ binding, isHeld }) =>
+        isHeld ? [] : copiesToTexels(rangeOf(binding), inTexture.get(binding)!.texture),
+      );
+      const entries: GPUBindGroupEntry[] = [
         { binding: 0, resource: { buffer: params, offset: i * paramsStride, size: paramsStride } },
-        ...bindingsOf(kernel).map(({ name }, b) => {
-          const { storage, offset = 0, size = storage.byteLength } = bindings[name]!;
-          const at = place(storage);
-          return { binding: b + 1, resource: { buffer: at.buffer, offset: at.offset + offset, size } };
-        }),
+        ...bindingsOf(kernel).map(({ name }, b) => ({
+          binding: b + 1,
+          resource: inTexture.get(name)?.view ?? rangeOf(name),
+        })),
       ];
       if (checked) entries.push({ binding: entries.length, resource: checked.resource });
       device.gpu.pushErrorScope("validation");
@@ -161,9 +174,9 @@ export class Program {
       const workgroups = foldWorkgroups(dispatch.workgroups, device.limits.maxComputeWorkgroupsPerDimension);
       const { recorded, operations, bytes = bytesMoved(kernel, mapValues(bindings, sizeOf)) } = dispatch;
       const measured = { operation, kernel: kernel.name, operations, bytes, strategy: kernel.strategy ?? null };
-      const command: Command = { ...measured, recorded, pipeline, bindGroup, workgroups };
+      const command: Command = { ...measured, recorded, pipeline, bindGroup, workgroups, copies };
       // Encoded once by itself, for the validation; what is wrong in a long pass could not be told apart.
-      encodePass(device.gpu.createCommandEncoder(), [command]).finish();
+      encodeCommands(device.gpu.createCommandEncoder(), [command]).finish();
       faults.push(device.gpu.popErrorScope().then((fault) => ({ label, fault })));
       commands.push(command);
     }
@@ -183,7 +196,7 @@ export class Program {
 
   /** Bytes of GPU memory that belong to the program. */
   get bytes(): number {
-    return this.#own.reduce((sum, buffer) => sum + buffer.size, 0);
+    return this.#own.reduce((sum, one) => sum + ("size" in one ? one.size : texelTextureBytes(one)), 0);
   }
 
   /** Writes an input's logical values (bytes for "u8"). */
@@ -210,8 +223,8 @@ export class Program {
       const label = first === last ? first : `${first} … ${last}`;
       const { profiler } = this.device;
       this.device.submit(label, (encoder) => {
-        if (!profiler) encodePass(encoder, part);
-        else for (const command of part) encodePass(encoder, [command], profiler.next(command));
+        if (!profiler) encodeCommands(encoder, part);
+        else for (const command of part) encodeCommands(encoder, [command], profiler.next(command));
       });
     }
   }
@@ -271,7 +284,7 @@ export class Program {
         for (const bank of this.#banks) encoder.clearBuffer(bank);
       });
       for (const [i, { operation, commands, tensors }] of stages.entries()) {
-        if (commands.length > 0) device.submit(operation!, (encoder) => encodePass(encoder, commands));
+        if (commands.length > 0) device.submit(operation!, (encoder) => encodeCommands(encoder, commands));
         const found = (await watch.look(i)).findIndex((count) => count > 0);
         if (found >= 0) {
           const tensor = tensors[found]!;
@@ -311,7 +324,7 @@ export class Program {
       look: async (list: number): Promise<Float32Array> => {
         program.write(status, new Int32Array(slots));
         const commands = program.commands.slice(ends[list - 1] ?? 0, ends[list]);
-        device.submit("watch", (encoder) => encodePass(encoder, commands));
+        device.submit("watch", (encoder) => encodeCommands(encoder, commands));
         return program.read(status);
       },
       destroy: () => program.destroy(),
@@ -327,7 +340,7 @@ export class Program {
   /** Frees the program's memory. Reads that are under way fail. */
   destroy(): void {
     this.#destroyed = true;
-    for (const buffer of this.#own) buffer.destroy();
+    for (const resource of this.#own) resource.destroy();
   }
 }
 
@@ -364,18 +377,32 @@ function firstNonFinite({ shape }: Tensor, values: Float32Array): Pick<NonFinite
   return { count, index: index.reverse(), value: values[at]! };
 }
 
-function encodePass(
+/** Encodes commands in one pass, or in several where copies come between them; with timestamps, a single command. */
+function encodeCommands(
   encoder: GPUCommandEncoder,
   commands: readonly Command[],
-  timestampWrites?: GPUComputePassTimestampWrites,
+  timestamps?: PassTimestamps,
 ): GPUCommandEncoder {
-  const pass = encoder.beginComputePass(timestampWrites && { timestampWrites });
-  for (const { pipeline, bindGroup, workgroups } of commands) {
+  let pass: GPUComputePassEncoder | null = null;
+  for (const { pipeline, bindGroup, workgroups, copies } of commands) {
+    let timestampWrites: GPUComputePassTimestampWrites | undefined = timestamps;
+    if (copies.length > 0) {
+      pass?.end();
+      pass = null;
+      if (timestamps) {
+        // A copy is part of what it is made for: an empty pass before it says when that began.
+        const { querySet, beginningOfPassWriteIndex, endOfPassWriteIndex } = timestamps;
+        encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex } }).end();
+        timestampWrites = { querySet, endOfPassWriteIndex };
+      }
+      for (const copy of copies) encoder.copyBufferToTexture(...copy);
+    }
+    pass ??= encoder.beginComputePass(timestampWrites && { timestampWrites });
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, bindGroup);
     pass.dispatchWorkgroups(...workgroups);
   }
-  pass.end();
+  pass?.end();
   return encoder;
 }
 

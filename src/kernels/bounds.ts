@@ -4,6 +4,7 @@
  */
 import type { Device } from "./device.ts";
 import { bindingsOf, type Kernel } from "./kernel.ts";
+import { withoutTexels } from "./texels.ts";
 
 /** The name of the additional output: array<atomic<u32>>, a counter for each binding in the order of `bindingsOf`. */
 const outOfRange = "outOfRange";
@@ -75,10 +76,11 @@ export class BoundsChecks {
 }
 
 /**
- * The kernel with every `name[index]` of a binding replaced by a checked one, which counts an index beyond the array and
- * then clamps it. Its last binding is `outOfRange`.
+ * The kernel with every `name[index]` and `load_name(index)` of a binding replaced by a checked one, which counts an index
+ * beyond the array and then clamps it. All bindings are buffers, the last of them `outOfRange`.
  */
-function withBoundsCheck(kernel: Kernel): Kernel {
+function withBoundsCheck(original: Kernel): Kernel {
+  const kernel = withoutTexels(original);
   const bindings = bindingsOf(kernel);
   const checks = bindings.map(
     ({ name }, i) => /* wgsl */ `
@@ -99,9 +101,9 @@ fn within_${name}(i: u32) -> u32 {
   };
 }
 
-/** Replaces `name[index]` by `name[within_name(index)]`, in indices within indices too. */
+/** Replaces `name[index]` by `name[within_name(index)]`, and loads alike, in indices within indices too. */
 function checkAccesses(wgsl: string, name: string): string {
-  const access = new RegExp(`(?<![\\w.])${name}\\[`, "g");
+  const access = new RegExp(`(?<![\\w.])(${name}\\[|load_${name}\\()`, "g");
   let result = "";
   let from = 0;
   for (let match = access.exec(wgsl); match; match = access.exec(wgsl)) {
@@ -118,8 +120,8 @@ function checkAccesses(wgsl: string, name: string): string {
 function closingBracket(wgsl: string, start: number): number {
   let depth = 1;
   for (let i = start; i < wgsl.length; i++) {
-    if (wgsl[i] === "[") depth++;
-    else if (wgsl[i] === "]" && --depth === 0) return i;
+    if ("[(".includes(wgsl[i]!)) depth++;
+    else if ("])".includes(wgsl[i]!) && --depth === 0) return i;
   }
   throw new Error("a bracket is not closed");
 }

@@ -115,9 +115,9 @@ const forward = (epilogue: Epilogue): GemmProblem => ({
       w += params.cIn4 * 4u * params.cOut4;
     }
   }`,
-  loadA: (i, k) => `select(vec4f(), vec4f(x[offset${i} + ${k}]), inside${i})`,
+  loadA: (i, k) => `select(vec4f(), load_x(offset${i} + ${k}), inside${i})`,
   loadB: (name, j, k) =>
-    unroll(4, (v) => `let ${name}${v} = vec4f(weight[w + (${k} * 4u + ${v}u) * params.cOut4 + column${j}]);`),
+    unroll(4, (v) => `let ${name}${v} = load_weight(w + (${k} * 4u + ${v}u) * params.cOut4 + column${j});`),
   column: (column) => epilogue.channel("(params.firstStream + slice)", column, "params.cOut4"),
   store: (row, column, value) => `
     let i = yBase + ${row} * params.cOut4 + ${column};
@@ -150,7 +150,7 @@ const forwardNarrow = (epilogue: Epilogue): GemmProblem => ({
   }`,
   loadA: (i, k) => {
     const inside = `inRows${i} & (first${i} + ${k} < rowLength)`;
-    return `select(vec4f(), vec4f(x[select(0u, offset${i} + ${k}, ${inside})]), ${inside})`;
+    return `select(vec4f(), load_x(select(0u, offset${i} + ${k}, ${inside})), ${inside})`;
   },
 });
 
@@ -206,10 +206,10 @@ const inputGradient: GemmProblem = {
       }
     }
   }`,
-  loadA: (i, k) => `select(vec4f(), vec4f(dy[offset${i} + ${k}]), inside${i})`,
+  loadA: (i, k) => `select(vec4f(), load_dy(offset${i} + ${k}), inside${i})`,
   // weight's rows are this product's columns: four loads along k, transposed in registers.
   loadB: (name, j, k) => `
-${unroll(4, (c) => `let ${name}t${c} = vec4f(weight[w + (column${j} * 4u + ${c}u) * params.cOut4 + ${k}]);`)}
+${unroll(4, (c) => `let ${name}t${c} = load_weight(w + (column${j} * 4u + ${c}u) * params.cOut4 + ${k});`)}
 ${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"xyzw"[v]}`, ", ")});`)}`,
   store: (row, column, value) => /* wgsl */ `
     let line = divide(${row}, wPhase);
@@ -277,13 +277,13 @@ const weightGradient: GemmProblem = {
   loadA: (i, k, v) => {
     const inside = `(y${v} + ky${i} < params.hIn) & (x${v} + kx${i} < params.wIn) & (${k} < end)`;
     const at = `xBase + ((image${v} + y${v} + ky${i}) * params.wIn + x${v} + kx${i}) * params.cIn4 + channel${i}`;
-    return `select(vec4f(), vec4f(x[select(0u, ${at}, ${inside})]), ${inside})`;
+    return `select(vec4f(), load_x(select(0u, ${at}, ${inside})), ${inside})`;
   },
   loadB: (name, j, k) =>
     unroll(
       4,
       (v) =>
-        `let ${name}${v} = select(vec4f(), vec4f(dy[yBase + min(${k} + ${v}u, end - 1u) * params.cOut4 + column${j}]), ${k} + ${v}u < end);`,
+        `let ${name}${v} = select(vec4f(), load_dy(yBase + min(${k} + ${v}u, end - 1u) * params.cOut4 + column${j}), ${k} + ${v}u < end);`,
     ),
   store: (row, column, value) => `dWeight[wBase + ${row} * params.cOut4 + ${column}] = ${value};`,
 };

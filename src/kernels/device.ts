@@ -7,6 +7,7 @@ import { TileChoices } from "./gemm/choices.ts";
 import type { MatrixShape } from "./gemm/matrix.ts";
 import { bindingsOf, type Kernel, moduleSource } from "./kernel.ts";
 import { type ProfiledDispatch, Profiler } from "./profiler.ts";
+import { texelLayout, texelTexture, texelTextureBytes } from "./texels.ts";
 import { AlgorithmChoices } from "./winograd/choices.ts";
 
 /** What differs between a page and Node, and between the drivers below Dawn. */
@@ -57,6 +58,7 @@ const wantedLimits = [
   "maxComputeInvocationsPerWorkgroup",
   "maxComputeWorkgroupSizeX",
   "maxComputeWorkgroupsPerDimension",
+  "maxTextureDimension2D",
 ] as const;
 
 /** The limits that programs are planned by. */
@@ -126,7 +128,7 @@ export class Device {
     return new Device(gpu, adapter.info, platform, Object.fromEntries(limits));
   }
 
-  /** Bytes of all buffers created through this object and not destroyed. */
+  /** Bytes of all buffers and textures created through this object and not destroyed. */
   get allocatedBytes(): number {
     return this.#allocated;
   }
@@ -141,28 +143,33 @@ export class Device {
         `${label}: ${size} bytes are more than the adapter allows in a buffer (${this.limits.maxBufferSize})`,
       );
     }
-    return this.#count(
-      await this.guard(label, () => this.gpu.createBuffer({ label, size: Math.max(size, 16), usage })),
-    );
+    const buffer = await this.guard(label, () => this.gpu.createBuffer({ label, size: Math.max(size, 16), usage }));
+    return this.#count(buffer, buffer.size);
+  }
+
+  /** A texture for tensors of up to `bytes`. @throws GpuError when it is too large or the memory is exhausted. */
+  async createTexels(label: string, bytes: number): Promise<GPUTexture> {
+    const texture = await this.guard(label, () => this.gpu.createTexture({ label, ...texelTexture(bytes) }));
+    return this.#count(texture, texelTextureBytes(texture));
   }
 
   /** A small buffer to read results from; should it not be valid, the next check says so. */
   createStaging(size: number): GPUBuffer {
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    return this.#count(this.gpu.createBuffer({ label: "staging", size, usage }));
+    return this.#count(this.gpu.createBuffer({ label: "staging", size, usage }), size);
   }
 
-  /** Counts a buffer's bytes until it is destroyed. */
-  #count(buffer: GPUBuffer): GPUBuffer {
-    this.#allocated += buffer.size;
-    const destroy = buffer.destroy.bind(buffer);
+  /** Counts a resource's bytes until it is destroyed. */
+  #count<T extends { destroy(): void }>(resource: T, bytes: number): T {
+    this.#allocated += bytes;
+    const destroy = resource.destroy.bind(resource);
     let live = true;
-    buffer.destroy = () => {
-      if (live) this.#allocated -= buffer.size;
+    resource.destroy = () => {
+      if (live) this.#allocated -= bytes;
       live = false;
       return destroy();
     };
-    return buffer;
+    return resource;
   }
 
   /** The pipeline of a kernel, compiled once for each device. */
@@ -220,10 +227,12 @@ export class Device {
         label: kernel.name,
         entries: [
           { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
-          ...bindingsOf(kernel).map(({ access }, i) => ({
+          ...bindingsOf(kernel).map(({ type, access }, i) => ({
             binding: i + 1,
             visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: access === "read" ? ("read-only-storage" as const) : ("storage" as const) },
+            ...(type === "texels"
+              ? { storageTexture: texelLayout }
+              : { buffer: { type: access === "read" ? ("read-only-storage" as const) : ("storage" as const) } }),
           })),
         ],
       });

@@ -4,12 +4,14 @@
  */
 
 import type { EpilogueCall } from "./epilogue.ts";
+import { declareTexels, loadTexel } from "./texels.ts";
 
 /**
  * Element type of a storage binding, as WGSL's array<…> sees it; or "vec4": four floats as the tensor stores them, vec4f or
- * vec4h. WGSL then reads `vec4f(x[i])` and stores `y[i] = as_y(value)`, and computes in f32 either way.
+ * vec4h. WGSL then reads `vec4f(x[i])` and stores `y[i] = as_y(value)`, and computes in f32 either way. An input that is
+ * read by `load_x(i)` alone may be a texture's "texels" as well (texels.ts).
  */
-export type ElementType = "vec4" | "vec4f" | "vec4h" | "f32" | "u32" | "i32" | "atomic<u32>";
+export type ElementType = "vec4" | "vec4f" | "vec4h" | "texels" | "f32" | "u32" | "i32" | "atomic<u32>";
 export type ParamType = "u32" | "i32" | "f32";
 
 type Elements = Readonly<Record<string, ElementType>>;
@@ -210,15 +212,21 @@ function declareStore({ name, type }: Pick<Binding, "name" | "type">): string {
   return type === "vec4h" ? `fn as_${name}(v: vec4f) -> vec4h { return toHalf(v); }` : `alias as_${name} = vec4f;`;
 }
 
+/** Declares `load_<name>` for the loads of an input of four floats, however it is bound. */
+const declareLoad = ({ name, type }: Pick<Binding, "name" | "type">): string =>
+  `fn load_${name}(i: u32) -> vec4f { return ${type === "texels" ? loadTexel(name, "i") : `vec4f(${name}[i])`}; }`;
+
 /** The whole WGSL module of a kernel. `integerDivision` where the adapter's own is the faster one. */
 export function moduleSource(kernel: Kernel, { integerDivision = false }: { integerDivision?: boolean } = {}): string {
   const fields = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
   const elements = bindingsOf(kernel);
   const bindings = elements.map(({ name, type, access }, i) => {
+    if (type === "texels") return declareTexels(i + 1, name);
     const stored = type === "vec4" ? "vec4f" : type;
     return `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${stored}>;`;
   });
   const stores = elements.filter(({ type, access }) => access === "read_write" && /^vec4h?$/.test(type));
+  const loads = elements.filter(({ name }) => kernel.wgsl.includes(`load_${name}(`));
   const hasHalves = elements.some(({ type }) => type === "vec4h");
   const lane = kernel.subgroups ? "subgroup_invocation_id" : "local_invocation_index";
   const extensions = new Set([...(hasHalves ? ["f16"] : []), ...(kernel.extensions ?? [])]);
@@ -233,6 +241,7 @@ ${fields.join("\n")}
 ${bindings.join("\n")}
 ${hasHalves ? toHalf : ""}
 ${stores.map(declareStore).join("\n")}
+${loads.map(declareLoad).join("\n")}
 ${integerDivision ? integerDivide : divide}
 ${kernel.wgsl}
 @compute @workgroup_size(${kernel.workgroupSize})

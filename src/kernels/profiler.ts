@@ -19,6 +19,8 @@ export interface ProfiledDispatch extends DispatchLabel {
   readonly time: { readonly begin: number; readonly end: number } | null;
 }
 
+export type PassTimestamps = Required<GPUComputePassTimestampWrites>;
+
 /** Queries in a set: the most that WebGPU allows. */
 const setSize = 4096;
 
@@ -38,7 +40,7 @@ export class Profiler {
   }
 
   /** What the pass of the next dispatch has to write. */
-  next(label: DispatchLabel): GPUComputePassTimestampWrites | undefined {
+  next(label: DispatchLabel): PassTimestamps | undefined {
     const query = 2 * this.#labels.length;
     this.#labels.push(label);
     if (!this.#isTimed) return undefined;

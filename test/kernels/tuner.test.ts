@@ -4,9 +4,17 @@ import { type Conv2dShape, forwardProduct, weightGradientProduct } from "../../s
 import type { Device } from "../../src/kernels/device.ts";
 import { TileChoices } from "../../src/kernels/gemm/choices.ts";
 import type { GemmTile } from "../../src/kernels/gemm/core.ts";
-import { productName, shapeClass } from "../../src/kernels/gemm/product.ts";
+import { type Product, productName, shapeClass } from "../../src/kernels/gemm/product.ts";
 import { type Stopwatch, trialStopwatch } from "../../src/kernels/gemm/stopwatch.ts";
-import { candidateTiles, everyTile, sharedTile, suits, tableTile, tileName } from "../../src/kernels/gemm/tiles.ts";
+import {
+  candidateTiles,
+  everyTile,
+  type Precision,
+  sharedTile,
+  suits,
+  tableTile,
+  tileName,
+} from "../../src/kernels/gemm/tiles.ts";
 import { createTuner, fastest, memoryStore, type TunerOptions } from "../../src/kernels/gemm/tuner.ts";
 import { openNullDevice } from "../../src/node/index.ts";
 import { testDevice } from "../support/device.ts";
@@ -77,24 +85,40 @@ describe("tiles", () => {
 
   it("are those of the table for software drivers, and of none for others", () => {
     const kinds = ["lavapipe", "swiftshader", "gpu", "browser"].map((kind) =>
-      tableTile(unknownAdapter({ platform: { kind }, subgroupSize: kind === "lavapipe" ? 8 : 4 }), large),
+      tableTile(unknownAdapter({ platform: { kind }, subgroupSize: kind === "lavapipe" ? 8 : 4 }), large, "f32"),
     );
     expect(kinds.map((tile) => tile?.strategy ?? null)).toEqual(["subgroup", "subgroup", null, null]);
   });
 
-  it("of the table hold B still where a weight gradient has few pixels, 5 to 16, 17 to 32 or 49 to 64", () => {
-    for (const [kind, subgroupSize] of [
-      ["lavapipe", 8],
-      ["swiftshader", 4],
+  it("of the table hold B still where a weight gradient has few pixels", () => {
+    for (const [kind, subgroupSize, above32] of [
+      ["lavapipe", 8, null],
+      ["swiftshader", 4, 64],
     ] as const) {
       const depthOf = (pixels: number, product = weightGradientProduct) => {
         const shape = { ...convolution(1, 64), batch: pixels };
-        const tile = tableTile(unknownAdapter({ platform: { kind }, subgroupSize }), product(shape, 16));
+        const tile = tableTile(unknownAdapter({ platform: { kind }, subgroupSize }), product(shape, 16), "f32");
         return tile?.strategy === "stationary" ? tile.depth : null;
       };
       const pixels = [4, 5, 16, 17, 32, 33, 48, 49, 64, 65];
-      expect(pixels.map((count) => depthOf(count))).toEqual([null, 16, 16, 32, 32, null, null, 64, 64, null]);
+      expect(pixels.map((count) => depthOf(count))).toEqual([null, 16, 16, 32, 32, null, null, above32, above32, null]);
       expect(depthOf(16, forwardProduct)).toBeNull();
+    }
+  });
+
+  it("of lavapipe's table read operands through textures in f32, B only where many rows share it", () => {
+    const adapter = unknownAdapter({ platform: { kind: "lavapipe" }, subgroupSize: 8 });
+    const texelsOf = (product: Product, precision: Precision = "f32") => {
+      const tile = tableTile(adapter, product, precision)!;
+      return ("texels" in tile && tile.texels) || null;
+    };
+    const withRows = (rows: number) => ({ ...large, rows });
+    expect([8, 9, 95, 96].map((rows) => texelsOf(withRows(rows)))).toEqual([null, "a", "a", "ab"]);
+    expect(texelsOf(large, "f16")).toBeNull();
+    for (const pixels of [16, 1000]) {
+      const product = weightGradientProduct({ ...convolution(1, 64), batch: pixels }, 16);
+      expect(texelsOf(product)).toBe("ab");
+      expect(texelsOf(product, "f16")).toBeNull();
     }
   });
 
@@ -309,8 +333,8 @@ it("the stopwatch times candidates on the device, and gives its memory back", as
   const device = await testDevice();
   const before = device.allocatedBytes;
   const product = weightGradientProduct(convolution(17, 8), 1024);
-  const table = tableTile(device, product) ?? sharedTile;
-  const trials = [table, sharedTile].map((tile) => product.trial(tile));
+  const candidates = candidateTiles(device, product, "f32");
+  const trials = [candidates.at(-1)!, sharedTile].map((tile) => product.trial(tile));
   expect(trials[0]).toHaveLength(2); // the partial sums, and their sum
   const watch = await trialStopwatch(device, trials);
   for (const i of trials.keys()) {

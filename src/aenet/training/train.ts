@@ -474,6 +474,8 @@ export interface DryRun {
     /** The parameters' copy in f16; 0 without one. */
     readonly halves: number;
     readonly activations: number;
+    /** Textures with copies of what is being read; 0 where the adapter reads buffers alone. */
+    readonly copies: number;
     readonly inputs: number;
     /** Activations and inputs of the network that evaluates the validation split; 0 where there is none. */
     readonly validation: number;
@@ -492,14 +494,17 @@ export async function dryRun(config: TrainConfig, settings: TrainSettings): Prom
   const device = await openDevice({ adapter: settings.adapter, robustness: false, tune: false });
   try {
     const { network, step, architecture } = setup;
-    const { dispatches, plan, inputBytes } = TrainingStep.plan(device, network, step);
+    const { dispatches, plan, texels, inputBytes } = TrainingStep.plan(device, network, step);
     const inference = validates(setup) ? Inference.plan(device, network, validationOptions(setup)) : null;
     const parameters = 4 * network.parameters.arenaSizes.weights;
     const halves = config.precision === "f16" ? parameters / 2 : 0;
-    const sum = (banks: readonly number[]) => banks.reduce((a, b) => a + b, 0);
+    const sum = (sizes: readonly number[]) => sizes.reduce((a, b) => a + b, 0);
     const activations = sum(plan.banks);
+    const copies = sum(texels.textures);
     // Beside the step's own: both stay allocated for the whole run.
-    const validation = inference ? sum(inference.plan.banks) + inference.inputBytes : 0;
+    const validation = inference
+      ? sum(inference.plan.banks) + sum(inference.texels.textures) + inference.inputBytes
+      : 0;
     const micro = step.batchSize / step.microBatch;
     return {
       arch: architecture.arch,
@@ -514,9 +519,10 @@ export async function dryRun(config: TrainConfig, settings: TrainSettings): Prom
         momentum: parameters,
         halves,
         activations,
+        copies,
         inputs: inputBytes,
         validation,
-        total: 3 * parameters + halves + activations + inputBytes + validation,
+        total: 3 * parameters + halves + activations + copies + inputBytes + validation,
         banks: plan.banks,
       },
       adapter: device.platform.description,

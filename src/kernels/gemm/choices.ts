@@ -43,7 +43,7 @@ export class TileChoices {
     const tile =
       this.override?.(product, precision) ??
       this.#fixed.get(name) ??
-      (this.usesTable ? tableTile(this.#adapter, product) : null) ??
+      (this.usesTable ? tableTile(this.#adapter, product, precision) : null) ??
       this.#ofClass(product, precision);
     this.#made.set(name, tile);
     return tile;

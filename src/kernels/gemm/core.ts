@@ -1,6 +1,7 @@
 /** The choice of a core and a tile for a matrix product. */
 import type { Kernel } from "../kernel.ts";
 import { divideUp } from "../kernel.ts";
+import { withTexels } from "../texels.ts";
 import { type MatrixTile, matrixGemm } from "./matrix.ts";
 import type { GemmProblem, gridParams } from "./problem.ts";
 import { type RegisterTile, registerGemm } from "./register.ts";
@@ -17,7 +18,10 @@ export function gemm(problem: GemmProblem, tile: GemmTile): Kernel {
   const key = `${problem.name} ${JSON.stringify(tile)}`;
   let kernel = kernels.get(key);
   if (!kernel) {
-    kernel = { ...generate(problem, tile), strategy: tile.strategy };
+    const [a, b] = Object.keys(problem.inputs) as [string, string];
+    const texels = ("texels" in tile && tile.texels) || "";
+    const names = [...(texels.includes("a") ? [a] : []), ...(texels.includes("b") ? [b] : [])];
+    kernel = { ...withTexels(generate(problem, tile), names), strategy: tile.strategy };
     kernels.set(key, kernel);
   }
   return kernel;

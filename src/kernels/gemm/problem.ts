@@ -10,6 +10,7 @@ import type { ElementType, ParamType } from "../kernel.ts";
 
 export interface GemmProblem {
   readonly name: string;
+  /** A, B and what an epilogue reads. WGSL reads A and B by `load_<name>(index)`. */
   readonly inputs: Readonly<Record<string, ElementType>>;
   readonly outputs: Readonly<Record<string, ElementType>>;
   readonly params: Readonly<Record<string, ParamType>>;
@@ -38,6 +39,9 @@ export interface GemmProblem {
   /** Stores `value` (vec4f) at (row, column); both are in range. */
   readonly store: (row: string, column: string, value: string) => string;
 }
+
+/** Which operands are read through textures (texels.ts). */
+export type Texels = "a" | "b" | "ab";
 
 /** Declares the j-th column of a lane: `columnIndex<j>`, which guards its stores, and `column<j>`, clamped into range. */
 export const declareColumn = (j: number, index: string): string =>

@@ -4,7 +4,7 @@
  * carried round a loop. A workgroup is one subgroup; lanes own columns of C, load a part of A each and hand it round.
  */
 import { defineKernel, type Kernel, unroll } from "../kernel.ts";
-import { declareColumn, type GemmProblem, gridParams, gridPosition } from "./problem.ts";
+import { declareColumn, type GemmProblem, gridParams, gridPosition, type Texels } from "./problem.ts";
 
 export interface StationaryTile {
   readonly strategy: "stationary";
@@ -17,6 +17,7 @@ export interface StationaryTile {
   readonly turns: number;
   /** Columns of C in a lane, in vec4f. */
   readonly columnVectors: number;
+  readonly texels?: Texels;
 }
 
 /** A sum is made of sums of so many terms, for accuracy and so that they do not wait for each other. */

@@ -12,7 +12,7 @@
  * A then goes round within a part.
  */
 import { defineKernel, divideUp, type Kernel, unroll } from "../kernel.ts";
-import { declareColumn, type GemmProblem, gridParams, gridPosition } from "./problem.ts";
+import { declareColumn, type GemmProblem, gridParams, gridPosition, type Texels } from "./problem.ts";
 
 export interface SubgroupTile {
   readonly strategy: "subgroup";
@@ -23,6 +23,7 @@ export interface SubgroupTile {
   readonly rows: number;
   /** Columns of C in a lane, in vec4f. */
   readonly columnVectors: number;
+  readonly texels?: Texels;
   /** Whether k or the accumulator varies slowest in the unrolled code. */
   readonly order: "k" | "accumulator";
 }

@@ -6,6 +6,7 @@ import type { Device } from "../device.ts";
 import { divideUp } from "../kernel.ts";
 import { areaOf, type GemmTile } from "./core.ts";
 import { type MatrixTile, matrixStorage } from "./matrix.ts";
+import type { Texels } from "./problem.ts";
 import type { Product } from "./product.ts";
 import type { RegisterTile } from "./register.ts";
 import type { SharedTile } from "./shared.ts";
@@ -77,6 +78,15 @@ const stationary = (lanes: number, depth: number, rows: number, columnVectors: n
 function stationaryTile(lanes: number, depth: number, columnVectors: number): StationaryTile | null {
   const fitting = stationaryDepths.find(({ depth: longest, shortest }) => depth >= shortest && depth <= longest);
   return fitting ? stationary(lanes, fitting.depth, fitting.rows, columnVectors) : null;
+}
+
+/**
+ * lavapipe's, up to a sum's length that other tiles are faster from. B is read but once; but most often it is dy, which the
+ * input gradient has left in a texture.
+ */
+function lavapipeStationary(depth: number): StationaryTile | null {
+  const tile = depth <= 32 ? stationaryTile(8, depth, 1) : null;
+  return tile && { ...tile, texels: "ab" };
 }
 
 const stationaryTiles = (lanes: number): StationaryTile[] =>
@@ -200,14 +210,24 @@ function bestHeight(heights: readonly Height[], rows: number): number {
   return heights.reduce((best, height) => (time(height) < time(best) ? height : best)).rows;
 }
 
-const lavapipeTile = (rows: number): SubgroupTile => ({
+const lavapipeTile = (rows: number, columnVectors: number, texels: Texels | null): SubgroupTile => ({
   strategy: "subgroup",
   lanes: 8,
   across: 8,
   rows,
-  columnVectors: 1,
+  columnVectors,
   order: "accumulator",
+  ...(texels && { texels }),
 });
+
+/** Of weight gradients: a tenth faster than one vector of columns; the others' code would take 3 s to compile with two. */
+const lavapipeGradientTile = (texels: Texels | null): SubgroupTile => lavapipeTile(32, 2, texels);
+
+/** Rows from which lavapipe reads B through a texture: it is read once for every tile of rows, and copied once. Measured. */
+const rowsForTexelsOfB = 96;
+
+/** Products of less work (rows times columns times depth) take any tile in no time. */
+const leastWork = 2 ** 17;
 
 /** SwiftShader's compiler takes a second for 16 rows and four for 32; only weight gradients gain half of their speed by it. */
 const swiftShaderTile = (aVector: Product["aVector"], columnVectors: number): SubgroupTile => ({
@@ -220,15 +240,15 @@ const swiftShaderTile = (aVector: Product["aVector"], columnVectors: number): Su
 });
 
 /** The table: the tile of an adapter that was measured, or null for one that was not. */
-export function tableTile(adapter: TileAdapter, { kind, rows, columns, aVector, depth }: Product): GemmTile | null {
+export function tableTile(adapter: TileAdapter, product: Product, precision: Precision): GemmTile | null {
+  const { columns, aVector, depth } = product;
   const { subgroupSize: lanes, platform } = adapter;
   switch (platform.kind) {
     case "lavapipe": {
       if (lanes !== 8) return sharedTile;
-      // Loads of four rows fill a subgroup's lanes only with four rows for each lane.
-      if (aVector === "rows") return stationaryTile(lanes, depth, 1) ?? lavapipeTile(32);
-      // The stem's kernel, all address, would take 3 s to compile with 32 rows, and is a tenth slower with 16.
-      return lavapipeTile(kind.startsWith("conv2d_forward_narrow") ? 16 : bestHeight(lavapipeHeights, rows));
+      const { texels, ...tile } = lavapipeTableTile(product);
+      // Halves stay in buffers.
+      return precision === "f32" && texels ? { ...tile, texels } : tile;
     }
     case "swiftshader": {
       if (lanes !== 4) return sharedTile;
@@ -243,6 +263,16 @@ export function tableTile(adapter: TileAdapter, { kind, rows, columns, aVector, 
   }
 }
 
+function lavapipeTableTile({ kind, rows, columns, aVector, depth }: Product): SubgroupTile | StationaryTile {
+  if (aVector === "rows") return lavapipeStationary(depth) ?? lavapipeGradientTile("ab");
+  // The stem's kernel, all address, takes twice as long to compile with 32 rows, and is as fast with 16. What is next to no
+  // work (a network's heads) takes the tile of others, for a pipeline less.
+  const isAlike = kind.startsWith("conv2d_forward_narrow") || rows * columns * depth < leastWork;
+  const height = isAlike ? 16 : bestHeight(lavapipeHeights, rows);
+  // The lowest tiles do little else than reading B, once.
+  return lavapipeTile(height, 1, height < 16 ? null : rows < rowsForTexelsOfB ? "a" : "ab");
+}
+
 /** Workgroups that keep the adapter busy: below this number a sum is split. */
 export function parallelism(device: Device): number {
   return device.platform.kind === "gpu" || device.platform.kind === "browser" ? 1024 : 16;
@@ -250,7 +280,12 @@ export function parallelism(device: Device): number {
 
 /** Every tile that the adapter's table or a measurement on it can give. */
 export function everyTile(adapter: TileAdapter): GemmTile[] {
-  const forLavapipe = lavapipeHeights.map(({ rows }) => lavapipeTile(rows));
+  const texels = [null, "a", "ab"] as const;
+  const forLavapipe = [
+    ...lavapipeHeights.flatMap(({ rows }) => texels.map((texels) => lavapipeTile(rows, 1, texels))),
+    ...texels.map(lavapipeGradientTile),
+    ...stationaryDepths.flatMap(({ depth }) => lavapipeStationary(depth) ?? []),
+  ];
   const forSwiftShader = (["k", "rows"] as const).flatMap((aVector) =>
     [1, 2].map((columnVectors) => swiftShaderTile(aVector, columnVectors)),
   );

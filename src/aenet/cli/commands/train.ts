@@ -219,6 +219,7 @@ export function formatDryRun(plan: DryRun): string {
     ["  momentum", bytes(memory.momentum)],
     ...(memory.halves > 0 ? [["  parameters in f16", bytes(memory.halves)]] : []),
     ["  activations", `${bytes(memory.activations)}, in buffers of ${memory.banks.map(bytes).join(", ") || "nothing"}`],
+    ...(memory.copies > 0 ? [["  copies in textures", bytes(memory.copies)]] : []),
     ["  inputs", bytes(memory.inputs)],
     ...(memory.validation > 0 ? [["  validation", bytes(memory.validation)]] : []),
   ]);

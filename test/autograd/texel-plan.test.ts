@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import type { BoundRange } from "../../src/autograd/bound-range.ts";
+import { alignment } from "../../src/autograd/planner.ts";
+import { Storage } from "../../src/autograd/tensor.ts";
+import { planTexels } from "../../src/autograd/texel-plan.ts";
+import { defineKernel } from "../../src/kernels/kernel.ts";
+import { withTexels } from "../../src/kernels/texels.ts";
+
+const kernel = defineKernel({
+  name: "two_inputs",
+  inputs: { a: "vec4", b: "vec4" },
+  outputs: { y: "vec4" },
+  params: {},
+  wgsl: "",
+});
+
+const KiB = 1024;
+const tensor = (kib: number) => ({ storage: new Storage(kib * KiB) });
+
+/** A dispatch that reads `texels` of its inputs through textures. */
+const reading = (texels: readonly ("a" | "b")[], bindings: Readonly<Record<"a" | "b" | "y", BoundRange>>) => ({
+  kernel: withTexels(kernel, texels),
+  bindings,
+});
+
+/** For each dispatch, what it copies and what it finds, with the textures' numbers. */
+const summary = (dispatches: readonly ReturnType<typeof reading>[]) =>
+  planTexels(dispatches).uses.map((uses) =>
+    uses.map(({ binding, texture, isHeld }) => `${binding}${texture}${isHeld ? " held" : ""}`),
+  );
+
+describe("planTexels", () => {
+  const [x, dx, dy] = [tensor(64), tensor(64), tensor(32)];
+  const [weight, dWeight] = [tensor(16), tensor(16)];
+
+  it("needs nothing where all is read from buffers", () => {
+    expect(planTexels([reading([], { a: x, b: weight, y: dx })])).toEqual({ textures: [], uses: [[]] });
+  });
+
+  it("copies what a texture does not hold, and finds what it does", () => {
+    const inputGradient = reading(["a", "b"], { a: dy, b: weight, y: dx });
+    const weightGradient = reading(["a", "b"], { a: x, b: dy, y: dWeight });
+    expect(summary([inputGradient, weightGradient])).toEqual([
+      ["a0", "b1"],
+      ["a1", "b0 held"],
+    ]);
+    expect(planTexels([inputGradient, weightGradient]).textures).toEqual([32 * KiB, 64 * KiB]);
+  });
+
+  it("has textures of whole rows", () => {
+    expect(planTexels([reading(["a"], { a: tensor(1), b: weight, y: dx })]).textures).toEqual([16 * KiB]);
+  });
+
+  it("takes one texture for a tensor that is both operands", () => {
+    expect(summary([reading(["a", "b"], { a: x, b: x, y: dy })])).toEqual([["a0", "b0 held"]]);
+  });
+
+  it("copies again what was written since", () => {
+    const read = reading(["a"], { a: x, b: weight, y: dy });
+    const write = reading([], { a: dy, b: weight, y: x });
+    expect(summary([read, read, write, read])).toEqual([["a0"], ["a0 held"], [], ["a0"]]);
+  });
+
+  it("tells parts of a tensor from each other and from the whole", () => {
+    const part = (offset: number, size: number) => reading(["a"], { a: { ...x, offset, size }, b: weight, y: dy });
+    const whole = reading(["a"], { a: x, b: weight, y: dy });
+    const size = 64 * alignment;
+    expect(summary([part(0, size), part(size, size), part(size, size), whole])).toEqual([
+      ["a0"],
+      ["a0"],
+      ["a0 held"],
+      ["a0"],
+    ]);
+  });
+});

@@ -1,0 +1,108 @@
+/** Inputs read through textures are the tensors that they are copies of. */
+import { expect, it } from "vitest";
+import { Tape, type Tensor } from "../../src/autograd/index.ts";
+import { defineKernel, dispatch, divideUp } from "../../src/kernels/kernel.ts";
+import { withTexels } from "../../src/kernels/texels.ts";
+import { testDevice } from "../support/device.ts";
+
+const device = await testDevice();
+
+/** y = x + 2 · b, whose index runs backwards. */
+const kernel = defineKernel({
+  name: "add_reversed",
+  inputs: { x: "vec4", b: "vec4" },
+  outputs: { y: "vec4f" },
+  params: { size: "u32" },
+  wgsl: /* wgsl */ `
+fn run(group: u32, lane: u32) {
+  let i = group * 64u + lane;
+  if (i < params.size) {
+    y[i] = load_x(i) + 2.0 * load_b(params.size - 1u - i);
+  }
+}`,
+});
+
+const add = (texels: readonly ("x" | "b")[], t: { x: Tensor; b: Tensor; y: Tensor }) => {
+  const size = t.x.paddedSize / 4;
+  return dispatch<Tensor, string, string>(withTexels(kernel, texels), t, { size }, divideUp(size, 64));
+};
+
+/** x + 2 · b for vectors of four floats in reverse order. */
+function expected(x: Float32Array, b: Float32Array): Float32Array {
+  return x.map((value, i) => value + 2 * b[b.length - 4 - i + 2 * (i % 4)]!);
+}
+
+const ramp = (length: number, from: number) => Float32Array.from({ length }, (_, i) => from + i);
+
+// A row of a texture holds 1024 texels.
+it.each([
+  ["one texel", 1],
+  ["part of a row", 1000],
+  ["a row", 1024],
+  ["a row and a texel", 1025],
+  ["rows", 3072],
+  ["rows and a part", 5000],
+])("%s", async (_, texels) => {
+  const [x, b] = [ramp(4 * texels, 1), ramp(4 * texels, 0.5)];
+  for (const names of [["x"], ["b"], ["x", "b"]] as const) {
+    const tape = new Tape(device);
+    const input = (name: string) => tape.input(name, [4 * texels], { layout: "flat" });
+    const t = { x: input("x"), b: input("b"), y: tape.empty("y", [4 * texels], { layout: "flat" }) };
+    tape.push(add(names, t));
+    const program = await tape.compile([t.y]);
+    program.write(t.x, x);
+    program.write(t.b, b);
+    program.run();
+    expect(await program.read(t.y)).toEqual(expected(x, b));
+    program.destroy();
+  }
+});
+
+it("a tensor that changes is read as it is by then, in later runs too", async () => {
+  const size = 4 * 1500;
+  const tape = new Tape(device);
+  const vector = (name: string) => tape.empty(name, [size], { layout: "flat" });
+  const [x, b] = ["x", "b"].map((name) => tape.input(name, [size], { layout: "flat" })) as [Tensor, Tensor];
+  const [first, second, third] = ["first", "second", "third"].map(vector) as [Tensor, Tensor, Tensor];
+  tape.push(
+    add(["x", "b"], { x, b, y: first }),
+    add(["x", "b"], { x: first, b, y: second }), // b is held, first is not
+    add(["x", "b"], { x: second, b: first, y: third }),
+  );
+  const program = await tape.compile([third]);
+  for (const from of [1, 100]) {
+    const values = { x: ramp(size, from), b: ramp(size, 2 * from) };
+    program.write(x, values.x);
+    program.write(b, values.b);
+    program.run();
+    const one = expected(values.x, values.b);
+    expect(await program.read(third)).toEqual(expected(expected(one, values.b), one));
+  }
+  program.destroy();
+});
+
+it("textures count as the program's memory and go with it", async () => {
+  const before = device.allocatedBytes;
+  const bytesOf = async (texels: readonly ("x" | "b")[]) => {
+    const tape = new Tape(device);
+    const [x, b] = ["x", "b"].map((name) => tape.input(name, [4 * 1025], { layout: "flat" })) as [Tensor, Tensor];
+    const y = tape.empty("y", [4 * 1025], { layout: "flat" });
+    tape.push(add(texels, { x, b, y }));
+    const program = await tape.compile([y]);
+    const { bytes } = program;
+    expect(device.allocatedBytes - before).toBe(bytes);
+    program.destroy();
+    expect(device.allocatedBytes).toBe(before);
+    return bytes;
+  };
+  const twoRows = 2 * 16 * 1024;
+  expect((await bytesOf(["x"])) - (await bytesOf([]))).toBe(twoRows);
+  expect((await bytesOf(["x", "b"])) - (await bytesOf([]))).toBe(2 * twoRows);
+});
+
+it("a variant is made once, and only of inputs whose storage is open", () => {
+  expect(withTexels(kernel, [])).toBe(kernel);
+  expect(withTexels(kernel, ["x"])).toBe(withTexels(kernel, ["x"]));
+  expect(() => withTexels(kernel, ["y"])).toThrow("add_reversed: y cannot be read through a texture");
+  expect(() => withTexels(withTexels(kernel, ["x"]), ["x"])).toThrow("x cannot be read through a texture");
+});
