@@ -212,7 +212,8 @@ describe("the choice", () => {
     expect(chosen(shapeOf(1, 2, 56, 64))).toEqual(products);
     expect(chosen(shapeOf(1, 2, 28, 128))).toEqual(products);
     expect(chosen(shapeOf(3, 8, 16, 64))).toEqual(products);
-    expect(chosen(shapeOf(1, 2, 14, 256))).toEqual(["forward", "input gradient"]);
+    expect(chosen(shapeOf(1, 2, 14, 256))).toEqual(products);
+    expect(chosen(shapeOf(3, 4, 16, 64))).toEqual(["forward", "weight gradient"]);
     expect(chosen(shapeOf(1, 4, 4, 256))).toEqual([]);
     expect(chosen(shapeOf(1, 2, 7, 512))).toEqual([]);
     expect(chosen(shapeOf(1, 64, 56, 64), "gpu")).toEqual(products);
