@@ -13,14 +13,10 @@ export interface Target {
 export type ConvolutionTargets = Readonly<Record<ConvolutionProduct, Target>>;
 
 /**
- * Convolutions of ResNet50 in a replayed training step: operations against the f32 peak. Half of 17.0, 18.3 and 17.3 %, the
- * least that was reached when the machine was at its slowest.
+ * Convolutions of ResNet50 in a replayed training step: operations against the f32 peak. The floor is somewhat below half of
+ * 30 %, the least that was reached, as other processors may gain less by textures.
  */
-const lavapipeConvolutions: ConvolutionTargets = {
-  "conv2d forward": { target: 0.36, floor: 0.085 },
-  "conv2d input gradient": { target: 0.36, floor: 0.09 },
-  "conv2d weight gradient": { target: 0.36, floor: 0.085 },
-};
+const lavapipeConvolution: Target = { target: 0.36, floor: 0.13 };
 
 /** Of the same on SwiftShader, against its own peak. */
 const swiftShaderConvolution: Target = { target: 0.2, floor: 0.1 };
@@ -62,7 +58,7 @@ const same = (target: Target): ConvolutionTargets => ({
 });
 
 export function convolutionTargetsOf(kind: string): ConvolutionTargets {
-  if (kind === "lavapipe") return lavapipeConvolutions;
+  if (kind === "lavapipe") return same(lavapipeConvolution);
   return same(kind === "swiftshader" ? swiftShaderConvolution : gpuConvolution);
 }
 

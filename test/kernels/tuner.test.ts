@@ -106,7 +106,7 @@ describe("tiles", () => {
     }
   });
 
-  it("of lavapipe's table read operands through textures in f32, B only where many rows share it", () => {
+  it("of lavapipe's table read operands through textures in f32, where more than one tile shares them", () => {
     const adapter = unknownAdapter({ platform: { kind: "lavapipe" }, subgroupSize: 8 });
     const texelsOf = (product: Product, precision: Precision = "f32") => {
       const tile = tableTile(adapter, product, precision)!;
@@ -115,6 +115,7 @@ describe("tiles", () => {
     const withRows = (rows: number) => ({ ...large, rows });
     expect([8, 9, 95, 96].map((rows) => texelsOf(withRows(rows)))).toEqual([null, "a", "a", "ab"]);
     expect(texelsOf(large, "f16")).toBeNull();
+    expect([15, 16].map((columns) => texelsOf({ ...large, columns }))).toEqual([null, "ab"]);
     for (const pixels of [16, 1000]) {
       const product = weightGradientProduct({ ...convolution(1, 64), batch: pixels }, 16);
       expect(texelsOf(product)).toBe("ab");

@@ -84,9 +84,9 @@ function stationaryTile(lanes: number, depth: number, columnVectors: number): St
  * lavapipe's, up to a sum's length that other tiles are faster from. B is read but once; but most often it is dy, which the
  * input gradient has left in a texture.
  */
-function lavapipeStationary(depth: number): StationaryTile | null {
+function lavapipeStationary(depth: number, texels: Texels | null): StationaryTile | null {
   const tile = depth <= 32 ? stationaryTile(8, depth, 1) : null;
-  return tile && { ...tile, texels: "ab" };
+  return tile && { ...tile, ...(texels && { texels }) };
 }
 
 const stationaryTiles = (lanes: number): StationaryTile[] =>
@@ -225,6 +225,8 @@ const lavapipeGradientTile = (texels: Texels | null): SubgroupTile => lavapipeTi
 
 /** Rows from which lavapipe reads B through a texture: it is read once for every tile of rows, and copied once. Measured. */
 const rowsForTexelsOfB = 96;
+/** Columns of C, in vec4f, from which it reads A so: where there is more than one tile of columns. */
+const columnsForTexels = 16;
 
 /** Products of less work (rows times columns times depth) take any tile in no time. */
 const leastWork = 2 ** 17;
@@ -264,13 +266,18 @@ export function tableTile(adapter: TileAdapter, product: Product, precision: Pre
 }
 
 function lavapipeTableTile({ kind, rows, columns, aVector, depth }: Product): SubgroupTile | StationaryTile {
-  if (aVector === "rows") return lavapipeStationary(depth) ?? lavapipeGradientTile("ab");
-  // The stem's kernel, all address, takes twice as long to compile with 32 rows, and is as fast with 16. What is next to no
-  // work (a network's heads) takes the tile of others, for a pipeline less.
-  const isAlike = kind.startsWith("conv2d_forward_narrow") || rows * columns * depth < leastWork;
-  const height = isAlike ? 16 : bestHeight(lavapipeHeights, rows);
+  const isWide = columns >= columnsForTexels;
+  // What is next to no work (a network's heads) takes the tile of others, for a pipeline less.
+  const isAlike = rows * columns * depth < leastWork;
+  if (aVector === "rows") {
+    const still = lavapipeStationary(depth, isWide ? "ab" : null);
+    return still ?? (isWide || isAlike ? lavapipeGradientTile("ab") : lavapipeTile(32, 1, null));
+  }
+  // The stem's kernel, all address, takes twice as long to compile with 32 rows, and is as fast with 16.
+  const height = kind.startsWith("conv2d_forward_narrow") || isAlike ? 16 : bestHeight(lavapipeHeights, rows);
   // The lowest tiles do little else than reading B, once.
-  return lavapipeTile(height, 1, height < 16 ? null : rows < rowsForTexelsOfB ? "a" : "ab");
+  const texels = !isWide || height < 16 ? null : rows < rowsForTexelsOfB ? "a" : "ab";
+  return lavapipeTile(height, 1, texels);
 }
 
 /** Workgroups that keep the adapter busy: below this number a sum is split. */
@@ -284,7 +291,7 @@ export function everyTile(adapter: TileAdapter): GemmTile[] {
   const forLavapipe = [
     ...lavapipeHeights.flatMap(({ rows }) => texels.map((texels) => lavapipeTile(rows, 1, texels))),
     ...texels.map(lavapipeGradientTile),
-    ...stationaryDepths.flatMap(({ depth }) => lavapipeStationary(depth) ?? []),
+    ...stationaryDepths.flatMap(({ depth }) => lavapipeStationary(depth, "ab") ?? []),
   ];
   const forSwiftShader = (["k", "rows"] as const).flatMap((aVector) =>
     [1, 2].map((columnVectors) => swiftShaderTile(aVector, columnVectors)),
