@@ -1,5 +1,6 @@
 /** From recorded dispatches to dispatches that fit the adapter, and the memory that they need; nothing is allocated. */
 import { type Device, GpuError } from "../kernels/device.ts";
+import { mostTexelBytes } from "../kernels/texels.ts";
 import type { BoundRange } from "./bound-range.ts";
 import { mergeDispatches } from "./merge.ts";
 import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
@@ -134,7 +135,15 @@ export function planProgram(
         help,
     );
   }
-  return { dispatches, plan, texels: planTexels(dispatches), inputBytes };
+  const texels = planTexels(dispatches);
+  const tooLarge = texels.textures.find((bytes) => bytes > mostTexelBytes(device.limits));
+  if (tooLarge !== undefined) {
+    throw new GpuError(
+      `a tensor to be read through a texture needs ${tooLarge} bytes, the adapter allows ` +
+        `${mostTexelBytes(device.limits)} in one; ${help}`,
+    );
+  }
+  return { dispatches, plan, texels, inputBytes };
 }
 
 export const aligned = (bytes: number): number => alignment * Math.ceil(bytes / alignment);

@@ -14,24 +14,16 @@ const rowLength = 1024;
 const texelBytes = 16;
 const rowBytes = rowLength * texelBytes;
 
-const variants = new WeakMap<Kernel, Map<string, unknown>>();
-
 /**
- * The kernel with its inputs `names` read through textures. The same names give the same object; none the kernel itself.
+ * The kernel with its inputs `names` read through textures; none give the kernel itself.
  * @throws Error for what is no input of open storage: WGSL has to read it by `load_<name>` alone.
  */
 export function withTexels<K extends Kernel>(kernel: K, names: readonly string[]): K {
   if (names.length === 0) return kernel;
   const fixed = names.find((name) => kernel.inputs[name] !== "vec4");
   if (fixed !== undefined) throw new Error(`${kernel.name}: ${fixed} cannot be read through a texture`);
-  const key = names.join("_");
-  const known = variants.get(kernel) ?? new Map<string, K>();
-  variants.set(kernel, known);
   const texels = Object.fromEntries(names.map((name) => [name, "texels"] as const));
-  const inputs = { ...kernel.inputs, ...texels };
-  const variant = known.get(key) ?? { ...kernel, name: `${kernel.name}_texels_${key}`, inputs };
-  known.set(key, variant);
-  return variant as K;
+  return { ...kernel, name: `${kernel.name}_texels_${names.join("_")}`, inputs: { ...kernel.inputs, ...texels } };
 }
 
 /** The kernel with all its inputs in buffers again. */
@@ -55,6 +47,10 @@ export const texelLayout: GPUStorageTextureBindingLayout = { access: "read-only"
 
 /** Bytes of a texture that holds tensors of up to `bytes`. */
 export const wholeTexture = (bytes: number): number => rowBytes * Math.ceil(bytes / rowBytes);
+
+/** The most bytes of such a texture, where an adapter allows so many rows. */
+export const mostTexelBytes = ({ maxTextureDimension2D }: { maxTextureDimension2D: number }): number =>
+  rowBytes * maxTextureDimension2D;
 
 /** That texture. */
 export const texelTexture = (bytes: number): GPUTextureDescriptor => ({

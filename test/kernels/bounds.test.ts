@@ -5,10 +5,11 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { cases } from "../../src/autograd/gradcheck/cases.ts";
 import { drawExpected, runOnGpu } from "../../src/autograd/gradcheck/check.ts";
-import { Tape } from "../../src/autograd/index.ts";
+import { Tape, type Tensor } from "../../src/autograd/index.ts";
 import { BoundsChecks, type OutOfRange } from "../../src/kernels/bounds.ts";
 import { sharedTile } from "../../src/kernels/index.ts";
 import { defineKernel, dispatch } from "../../src/kernels/kernel.ts";
+import { withTexels } from "../../src/kernels/texels.ts";
 import { openDevice, parseAdapterChoice } from "../../src/node/index.ts";
 import { twentySteps } from "../training/twenty-steps.ts";
 
@@ -88,4 +89,34 @@ it("an access beyond is seen, within an index of another too", async () => {
     program.destroy();
   };
   expect(await accessesBeyond(run)).toMatchObject([{ kernel: "reach_beyond", binding: "x", count: 3 }]);
+});
+
+const loadBeyond = defineKernel({
+  name: "load_beyond",
+  inputs: { x: "vec4" },
+  outputs: { y: "vec4f" },
+  params: {},
+  wgsl: /* wgsl */ `
+fn run(group: u32, lane: u32) {
+  if (lane < 4u) {
+    y[lane] = load_x(lane + u32(load_x(lane).x));
+  }
+}`,
+});
+
+it.each([
+  ["a buffer", loadBeyond],
+  ["a texture", withTexels(loadBeyond, ["x"])],
+])("so is a load beyond, from %s", async (_, kernel) => {
+  const run = async () => {
+    const tape = new Tape(device);
+    const [x, y] = [tape.input("x", [16], { layout: "flat" }), tape.empty("y", [16], { layout: "flat" })];
+    tape.push(dispatch<Tensor, string, string>(kernel, { x, y }, {}, 1));
+    const program = await tape.compile([y]);
+    program.write(x, [3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]); // 1 + 3 and 3 + 1 are beyond
+    program.run();
+    await device.synchronize();
+    program.destroy();
+  };
+  expect(await accessesBeyond(run)).toMatchObject([{ binding: "x", count: 2 }]);
 });

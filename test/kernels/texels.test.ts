@@ -1,8 +1,11 @@
 /** Inputs read through textures are the tensors that they are copies of. */
 import { expect, it } from "vitest";
 import { Tape, type Tensor } from "../../src/autograd/index.ts";
+import { Device } from "../../src/kernels/device.ts";
 import { defineKernel, dispatch, divideUp } from "../../src/kernels/kernel.ts";
 import { withTexels } from "../../src/kernels/texels.ts";
+import { firstAdapter } from "../../src/node/adapter.ts";
+import { parseAdapterChoice } from "../../src/node/index.ts";
 import { testDevice } from "../support/device.ts";
 
 const device = await testDevice();
@@ -100,9 +103,25 @@ it("textures count as the program's memory and go with it", async () => {
   expect((await bytesOf(["x", "b"])) - (await bytesOf([]))).toBe(2 * twoRows);
 });
 
-it("a variant is made once, and only of inputs whose storage is open", () => {
+it("a tensor that no texture of the adapter holds is refused before anything is allocated", async () => {
+  const adapter = parseAdapterChoice(process.env.AENET_ADAPTER || "auto");
+  const { value: small } = await firstAdapter({ adapter }, (adapter, platform) =>
+    Device.request(adapter, platform, { maxTextureDimension2D: 2 }),
+  );
+  const refusalOf = (texels: number) => {
+    const tape = new Tape(small);
+    const [x, b] = ["x", "b"].map((name) => tape.input(name, [4 * texels], { layout: "flat" })) as [Tensor, Tensor];
+    const y = tape.empty("y", [4 * texels], { layout: "flat" });
+    tape.push(add(["x"], { x, b, y }));
+    return () => tape.plan([y]);
+  };
+  expect(refusalOf(2048)).not.toThrow();
+  expect(refusalOf(2049)).toThrow("through a texture needs 49152 bytes, the adapter allows 32768 in one");
+  small.destroy();
+});
+
+it("a variant is made only of inputs whose storage is open", () => {
   expect(withTexels(kernel, [])).toBe(kernel);
-  expect(withTexels(kernel, ["x"])).toBe(withTexels(kernel, ["x"]));
   expect(() => withTexels(kernel, ["y"])).toThrow("add_reversed: y cannot be read through a texture");
   expect(() => withTexels(withTexels(kernel, ["x"]), ["x"])).toThrow("x cannot be read through a texture");
 });

@@ -17,6 +17,7 @@ export interface StationaryTile {
   readonly turns: number;
   /** Columns of C in a lane, in vec4f. */
   readonly columnVectors: number;
+  /** What is read through textures; nothing, if it is not said. */
   readonly texels?: Texels;
 }
 

@@ -23,6 +23,7 @@ export interface SubgroupTile {
   readonly rows: number;
   /** Columns of C in a lane, in vec4f. */
   readonly columnVectors: number;
+  /** What is read through textures; nothing, if it is not said. */
   readonly texels?: Texels;
   /** Whether k or the accumulator varies slowest in the unrolled code. */
   readonly order: "k" | "accumulator";
