@@ -223,8 +223,13 @@ const lavapipeTile = (rows: number, columnVectors: number, texels: Texels | null
 /** Of weight gradients: a tenth faster than one vector of columns; the others' code would take 3 s to compile with two. */
 const lavapipeGradientTile = (texels: Texels | null): SubgroupTile => lavapipeTile(32, 2, texels);
 
-/** Rows from which lavapipe reads B through a texture: it is read once for every tile of rows, and copied once. Measured. */
-const rowsForTexelsOfB = 96;
+/**
+ * Rows from which lavapipe reads B through a texture. It is copied once and read once for every tile of rows: from two tiles
+ * on this saves time, and with one of more than 16 rows it takes no more, but no pipeline of its own either. Measured.
+ */
+const rowsForTexelsOfB = 17;
+/** Columns of a weight, in vec4f, from which its rows lie so far apart that fewer rows gain by it too. Measured. */
+const columnsFarApart = 256;
 /** Columns of C, in vec4f, from which it reads A so: where there is more than one tile of columns. */
 const columnsForTexels = 16;
 
@@ -273,11 +278,15 @@ function lavapipeTableTile({ kind, rows, columns, aVector, depth }: Product): Su
     const still = lavapipeStationary(depth, isWide ? "ab" : null);
     return still ?? (isWide || isAlike ? lavapipeGradientTile("ab") : lavapipeTile(32, 1, null));
   }
+  const isForward = kind.startsWith("conv2d_forward");
+  // With a bias it is a pipeline of its own anyway: the one that compiles fastest.
+  if (isAlike) return isForward ? lavapipeTile(8, 1, null) : lavapipeTile(32, 1, "ab");
   // The stem's kernel, all address, takes twice as long to compile with 32 rows, and is as fast with 16.
-  const height = kind.startsWith("conv2d_forward_narrow") || isAlike ? 16 : bestHeight(lavapipeHeights, rows);
+  const height = kind.startsWith("conv2d_forward_narrow") ? 16 : bestHeight(lavapipeHeights, rows);
   // The lowest tiles do little else than reading B, once.
-  const texels = !isWide || height < 16 ? null : rows < rowsForTexelsOfB ? "a" : "ab";
-  return lavapipeTile(height, 1, texels);
+  if (!isWide || height < 16) return lavapipeTile(height, 1, null);
+  const isFarApart = isForward && columns >= columnsFarApart;
+  return lavapipeTile(height, 1, rows >= rowsForTexelsOfB || isFarApart ? "ab" : "a");
 }
 
 /** Workgroups that keep the adapter busy: below this number a sum is split. */
