@@ -5,6 +5,7 @@
 import { type Device, GpuError } from "../kernels/device.ts";
 import { accumulate, add, scale } from "../kernels/elementwise.ts";
 import type { Dispatch } from "../kernels/kernel.ts";
+import type { GradientWatch } from "../kernels/watch.ts";
 import { Program } from "./program.ts";
 import { type ProgramOptions, type ProgramPlan, planProgram } from "./program-plan.ts";
 import { type DType, type Layout, Parameter, type Precision, Tensor } from "./tensor.ts";
@@ -31,6 +32,8 @@ export interface TapeOptions {
   readonly accumulateGradients?: boolean;
   /** Of activations and their gradients. Default f32. */
   readonly precision?: Precision;
+  /** Kernels that can shall watch the gradients that they store. */
+  readonly watch?: GradientWatch<Tensor> | null;
 }
 
 export class Tape {
@@ -39,6 +42,9 @@ export class Tape {
   readonly precision: Precision;
   readonly dispatches: RecordedDispatch[] = [];
   readonly inputs: Tensor[] = [];
+  readonly watch: GradientWatch<Tensor> | null;
+  /** The gradients of parameters that were watched when they were stored, and not changed since. */
+  readonly watched: Set<Tensor> = new Set();
   readonly #accumulateGradients: boolean;
   readonly #operations: Operation[] = [];
   readonly #gradients = new Map<Tensor, Tensor>();
@@ -50,6 +56,7 @@ export class Tape {
     this.device = device;
     this.training = options.training ?? false;
     this.precision = options.precision ?? "f32";
+    this.watch = options.watch ?? null;
     this.#accumulateGradients = options.accumulateGradients ?? false;
     if (this.precision === "f16" && !device.hasHalves) {
       throw new GpuError(`--precision f16: the adapter (${device.platform.description}) has no shader-f16; f32 runs`);
@@ -161,8 +168,10 @@ export class Tape {
     const former = this.#gradients.get(x);
     if (x instanceof Parameter) {
       const size = x.paddedSize / 4;
-      if (former || this.#accumulateGradients) this.push(accumulate(size, { x: dx, total: x.grad }));
-      else if (dx !== x.grad) this.push(scale(size, 1, { x: dx, y: x.grad }));
+      if (former || this.#accumulateGradients) {
+        this.push(accumulate(size, { x: dx, total: x.grad }));
+        this.watched.delete(x.grad);
+      } else if (dx !== x.grad) this.push(scale(size, 1, { x: dx, y: x.grad }));
       this.#gradients.set(x, x.grad);
     } else if (former) {
       const sum = this.emptyLike(`d(${x.name})`, x);

@@ -17,6 +17,7 @@ import type { GemmProblem } from "./gemm/problem.ts";
 import type { Product } from "./gemm/product.ts";
 import { type Dispatch, dispatch, divideUp, unroll } from "./kernel.ts";
 import { sumAxis } from "./sum.ts";
+import { type GradientWatch, watchedStores } from "./watch.ts";
 
 /** Sizes of a convolution; `inChannels` and `outChannels` are the padded counts. */
 export interface Conv2dShape {
@@ -288,12 +289,27 @@ const weightGradient: GemmProblem = {
   store: (row, column, value) => `dWeight[wBase + ${row} * params.cOut4 + ${column}] = ${value};`,
 };
 
+/** The weight gradient that watches what it stores. */
+const watchedWeightGradient: GemmProblem = {
+  ...weightGradient,
+  name: "conv2d_weight_gradient_watched",
+  outputs: { ...weightGradient.outputs, ...watchedStores.outputs },
+  params: { ...weightGradient.params, ...watchedStores.params },
+  begin: `${weightGradient.begin}\n  ${watchedStores.begin}`,
+  store: (row, column, value) => `
+    let stored = ${value};
+    ${weightGradient.store(row, column, "stored")}
+    ${watchedStores.watch("stored")}`,
+  finish: watchedStores.finish,
+};
+
 /** The products of a convolution; the forward ones end with an epilogue. */
 export const gemmProblems = (epilogue: Epilogue = noEpilogue): readonly GemmProblem[] => [
   forward(epilogue),
   forwardNarrow(epilogue),
   inputGradient,
   weightGradient,
+  watchedWeightGradient,
 ];
 
 /** Multiplications and additions of a trial, about: enough to be timed on any GPU, and soon over. */
@@ -435,12 +451,13 @@ export function weightGradientSplits(
 const longestSum = 8192;
 const shortestSum = 256;
 
-/** dWeight, or its `splits` partial sums one behind the other. */
+/** dWeight, or its `splits` partial sums one behind the other; either can be watched. */
 export function conv2dWeightGradient<T>(
   tile: GemmTile,
   s: Conv2dShape,
   { splits, chunk }: { splits: number; chunk: number },
   t: { x: T; dy: T; dWeight: T },
+  watch: GradientWatch<T> | null = null,
 ): Dispatch<T> {
   const grid = gridOf(tile, s.kernelHeight * s.kernelWidth * s.inChannels, s.outChannels / 4);
   const shape = paramsOf(s);
@@ -451,8 +468,11 @@ export function conv2dWeightGradient<T>(
     splits,
     chunk,
     splitStride: shape.wStream * s.streams,
+    ...(watch && { slot: watch.slot }),
   };
-  return dispatch(gemm(weightGradient, tile), t, params, grid.tiles * s.streams * splits, {
+  const kernel = gemm(watch ? watchedWeightGradient : weightGradient, tile);
+  const bindings = { ...t, ...(watch && { status: watch.status }) };
+  return dispatch(kernel, bindings, params, grid.tiles * s.streams * splits, {
     operations: conv2dOperations(s),
     streams: {
       count: s.streams,

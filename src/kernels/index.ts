@@ -18,4 +18,5 @@ export * from "./select-streams.ts";
 export * from "./sgd.ts";
 export * from "./stitch.ts";
 export * from "./sum.ts";
+export * from "./watch.ts";
 export { AlgorithmChoices } from "./winograd/choices.ts";

@@ -1,51 +1,23 @@
 /**
- * The end of a training step, over whole arenas: stochastic gradient descent with momentum, running statistics, and
- * the watch for values that are not finite.
+ * The end of a training step, over whole arenas: stochastic gradient descent with momentum, and running statistics.
  *
  *   v ← momentum·v + g + decay·w        w ← w − rate·v                                                      (as PyTorch)
  *
- * `status` [8] on the device: see `statusWords`. Once status[0] is not zero nothing here writes state, so that the weights
- * stay as they were before that step even if the host learns of it late.
+ * `status` [8] on the device: see watch.ts. Once status[0] is not zero nothing here writes state, so that the weights stay
+ * as they were before that step even if the host learns of it late.
  *
- * In f16 the gradients are multiples of the true ones by the loss scale, by which the step divides. Gradients that are not
- * finite then count in a word of their own: it leaves out that one step, and `endUpdate` decides on the scale.
+ * In f16 the gradients are multiples of the true ones by the loss scale, by which the step divides. One that overflows
+ * leaves out that one step, and `endUpdate` decides on the scale.
  */
 import { placeOf } from "./elementwise.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
+import { magnitude, statusWords } from "./watch.ts";
 
 /** vec4f of an invocation: enough to pay for finding its segment. */
 const perLane = 8;
 
 /** Floats that one workgroup of the optimizer covers; windows of an arena are multiples of it. */
 export const optimizerBlock: number = 4 * 64 * perLane;
-
-/** What the words of `status` hold. */
-export const statusWords = {
-  /** How many losses, blocks of gradients and the like were not finite since training began. */
-  nonFinite: 0,
-  /** The largest |gradient| of the step at hand, as bits: a positive float's bits order as it does. */
-  largestGradient: 1,
-  /** The largest |weight| or |momentum|, as bits; `unknownMagnitude` where the host has written them. */
-  largestState: 2,
-  /** How many blocks of the gradients of the step at hand overflowed; only in f16. */
-  overflow: 3,
-  /** log₂ of the loss scale; only in f16, as are the next two. */
-  lossScale: 4,
-  /** Sound steps since the scale changed. */
-  cleanSteps: 5,
-  /** Steps that were left out since training began. */
-  skippedSteps: 6,
-} as const;
-
-/** A largest value that is not known: the bits of infinity. */
-export const unknownMagnitude = 0x7f800000;
-
-// WGSL may assume that NaN and infinity do not occur: their exponent bits cannot be assumed away.
-const magnitude = /* wgsl */ `
-fn magnitude(x: vec4f) -> u32 {
-  let bits = bitcast<vec4u>(x) & vec4u(0x7fffffffu);
-  return max(max(bits.x, bits.y), max(bits.z, bits.w));
-}`;
 
 const blockVectors = 64 * perLane;
 
@@ -286,74 +258,32 @@ export function endUpdate<T>(
   return dispatch(endUpdateKernel, t, options, 1);
 }
 
-const watchKernel = defineKernel({
-  name: "watch_finite",
-  inputs: { x: "vec4" },
-  outputs: { status: "atomic<u32>" },
-  params: { size: "u32", slot: "u32", findsLargest: "u32" },
-  wgsl: /* wgsl */ `
-${magnitude}
-fn run(group: u32, lane: u32) {
-  var largest = 0u;
-  ${unroll(
-    8,
-    (q) => `{
-    let i = group * 512u + ${placeOf(8, q)};
-    if (i < params.size) {
-      largest = max(largest, magnitude(vec4f(x[i])));
-    }
-  }`,
-  )}
-  if (largest >= 0x7f800000u) {
-    atomicAdd(&status[params.slot], 1u);
-  }
-  if (params.findsLargest == 1u && largest > atomicLoad(&status[${statusWords.largestGradient}])) {
-    atomicMax(&status[${statusWords.largestGradient}], largest);
-  }
-}`,
-});
-
-/** Adds to status[slot] if any of the `size` vec4f of x is NaN or infinite. */
-export function watchFinite<T>(
-  size: number,
-  t: { x: T; status: T },
-  slot: number = statusWords.nonFinite,
-): Dispatch<T> {
-  return dispatch(watchKernel, t, { size, slot, findsLargest: 0 }, divideUp(size, 512));
-}
-
-/** As watchFinite, into status[3] where gradients are scaled; and the largest magnitude into status[1]. */
-export function watchGradients<T>(
-  size: number,
-  t: { x: T; status: T },
-  { scaled = false }: { scaled?: boolean } = {},
-): Dispatch<T> {
-  const slot = scaled ? statusWords.overflow : statusWords.nonFinite;
-  return dispatch(watchKernel, t, { size, slot, findsLargest: 1 }, divideUp(size, 512));
-}
-
 const runningKernel = defineKernel({
   name: "running_statistics",
   inputs: { source: "vec4f", status: "u32" },
   outputs: { state: "vec4f" },
-  params: { size: "u32", share: "f32" },
+  params: { size: "u32", share: "f32", commits: "u32" },
   wgsl: /* wgsl */ `
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
-  if (i < params.size && status[${statusWords.nonFinite}] + status[${statusWords.overflow}] == 0u) {
-    let moved = state[i] + params.share * (source[i] - state[i]);
-    state[i] = select(moved, source[i], params.share == 1.0);
+  if (i < params.size) {
+    if (params.commits == 0u) {
+      state[i] += params.share * (source[i] - state[i]);
+    } else if (status[${statusWords.nonFinite}] + status[${statusWords.overflow}] == 0u) {
+      state[i] = source[i];
+    }
   }
 }`,
 });
 
-/** next ← (1 − momentum)·next + momentum·batch over `size` vec4f, unless something was not finite. */
+/** next ← (1 − momentum)·next + momentum·batch over `size` vec4f: no state yet, so whatever was found so far. */
 export function updateRunning<T>(
   size: number,
   momentum: number,
   { batch, next, status }: { batch: T; next: T; status: T },
 ): Dispatch<T> {
-  return dispatch(runningKernel, { source: batch, state: next, status }, { size, share: momentum }, divideUp(size, 64));
+  const params = { size, share: momentum, commits: 0 };
+  return dispatch(runningKernel, { source: batch, state: next, status }, params, divideUp(size, 64));
 }
 
 /** running = next, unless something was not finite. */
@@ -361,5 +291,6 @@ export function commitRunning<T>(
   size: number,
   { next, running, status }: { next: T; running: T; status: T },
 ): Dispatch<T> {
-  return dispatch(runningKernel, { source: next, state: running, status }, { size, share: 1 }, divideUp(size, 64));
+  const params = { size, share: 1, commits: 1 };
+  return dispatch(runningKernel, { source: next, state: running, status }, params, divideUp(size, 64));
 }

@@ -7,7 +7,8 @@ import { type Program, Tape } from "../autograd/index.ts";
 import { Parameter, type Precision, pad, RunningStatistic, Storage, Tensor, unpad } from "../autograd/tensor.ts";
 import type { Device } from "../kernels/device.ts";
 import { scale } from "../kernels/elementwise.ts";
-import { optimizerBlock, statusWords, unknownMagnitude } from "../kernels/sgd.ts";
+import { optimizerBlock } from "../kernels/sgd.ts";
+import { statusWords, unknownMagnitude } from "../kernels/watch.ts";
 import { Random } from "../random.ts";
 import { type LossScaleState, lossScaleExponent, noLossScale } from "./loss-scale.ts";
 import type { TensorData } from "./safetensors.ts";
@@ -74,7 +75,9 @@ export class Parameters {
   readonly status: Tensor = new Tensor({ name: "status", shape: [8], dtype: "i32", persistent: true });
   /** The gradient of the loss with which backward begins: 1, or in f16 the loss scale. */
   readonly lossScale: Tensor = new Tensor({ name: "loss scale", shape: [1], persistent: true });
-  readonly #weights = new Arena();
+  /** Weights of products, and behind them all other parameters: the gradients that their kernels watch lie together. */
+  readonly #products = new Arena();
+  readonly #others = new Arena();
   readonly #statistics = new Arena();
   #buffers: ArenaBuffers | null = null;
   /** Rounds the weights to f16, where there is a copy of them. */
@@ -84,7 +87,7 @@ export class Parameters {
   parameter(options: ParameterOptions): Parameter {
     const { shape, fileLayout, names } = options;
     const parameter = new Parameter(names[0]!, shape, isPermuted(fileLayout) ? "weight" : "channels");
-    this.#weights.add(parameter);
+    (isPermuted(fileLayout) ? this.#products : this.#others).add(parameter);
     this.#declare(parameter, options);
     return parameter;
   }
@@ -127,7 +130,7 @@ export class Parameters {
     return this.trainable.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   }
 
-  /** The slices that the optimizer moves, in the order of their memory. */
+  /** The slices that the optimizer moves. */
   get trainable(): Slice[] {
     return this.slices.filter(({ tensor }) => tensor instanceof Parameter);
   }
@@ -147,8 +150,7 @@ export class Parameters {
     const create = (label: string, floats: number) =>
       device.createBuffer(label, 4 * Math.max(floats, alignment), STORAGE | COPY_SRC | COPY_DST);
     const isHalf = precision === "f16";
-    const weights = this.#weights.size;
-    const statistics = this.#statistics.size;
+    const { weights, statistics } = this.arenaSizes;
     this.#buffers = {
       device,
       values: await create("parameters", weights),
@@ -164,7 +166,8 @@ export class Parameters {
     this.lossScale.storage.external = { buffer: this.#buffers.status, offset: 4 * statusBuffer.lossScale };
     this.writeLossScale(noLossScale);
     const { values, gradients, halves, running, batch } = this.#buffers;
-    for (const [tensor, at] of this.#weights.offsets) {
+    for (const tensor of [...this.#products.offsets.keys(), ...this.#others.offsets.keys()]) {
+      const at = this.#positionOf(tensor);
       tensor.storage.external = { buffer: values, offset: 4 * at };
       if (gradients) (tensor as Parameter).grad.storage.external = { buffer: gradients, offset: 4 * at };
       if (halves) (tensor as Parameter).half.storage.external = { buffer: halves, offset: 2 * at };
@@ -203,13 +206,17 @@ export class Parameters {
 
   /** Floats of the arenas. */
   get arenaSizes(): { weights: number; statistics: number } {
-    return { weights: this.#weights.size, statistics: this.#statistics.size };
+    return { weights: this.#products.size + this.#others.size, statistics: this.#statistics.size };
   }
 
   /** Floats from the start of its arena to a slice. */
   position(slice: Slice): number {
-    const arena = slice.tensor instanceof Parameter ? this.#weights : this.#statistics;
-    return arena.offsets.get(slice.tensor)! + slice.offset;
+    return this.#positionOf(slice.tensor) + slice.offset;
+  }
+
+  #positionOf(tensor: Tensor): number {
+    if (tensor instanceof RunningStatistic) return this.#statistics.offsets.get(tensor)!;
+    return this.#products.offsets.get(tensor) ?? this.#products.size + this.#others.offsets.get(tensor)!;
   }
 
   /** Frees the memory. */

@@ -1,5 +1,5 @@
 /** Stochastic gradient descent with momentum over a network's arenas, as a program. */
-import { type Program, Tape, type Tensor } from "../autograd/index.ts";
+import { type Parameter, type Program, Tape, type Tensor } from "../autograd/index.ts";
 import type { Device } from "../kernels/device.ts";
 import {
   beginUpdate,
@@ -10,11 +10,9 @@ import {
   optimizerBlock,
   scaledSgd,
   sgd,
-  statusWords,
   updateRunning,
-  watchFinite,
-  watchGradients,
 } from "../kernels/sgd.ts";
+import { statusWords, watchFinite, watchGradients } from "../kernels/watch.ts";
 import {
   defaultLossScale,
   type LossScaleOptions,
@@ -31,6 +29,8 @@ export interface SgdOptions {
   readonly frozen?: (slice: Slice) => boolean;
   /** Only where the parameters have a copy in f16; without one, gradients are not scaled. */
   readonly lossScale?: LossScaleOptions;
+  /** Gradients that are watched, for what is not finite, where they are computed (`Tape.watched`). */
+  readonly watched?: ReadonlySet<Tensor>;
 }
 
 /** What the device says of itself after a step. */
@@ -114,8 +114,11 @@ export class Sgd {
         },
       };
     });
-    for (const { window, tensors } of windows) {
-      tape.push(watchGradients(window.size, { x: tensors.gradients, status }, { scaled }));
+    for (const { start, end } of unwatched(parameters, options.watched ?? new Set())) {
+      for (const window of windowsOf(end - start, device.limits.maxStorageBufferBindingSize)) {
+        const x = viewOf("gradients", gradients, start + window.start, window.size);
+        tape.push(watchGradients(window.size / 4, { x, status }, { scaled }));
+      }
     }
     if (statistics > 0) {
       const x = viewOf("next running statistics", next, 0, statistics);
@@ -219,9 +222,31 @@ export class Sgd {
   }
 }
 
+/** The slices that move, in the order of their memory. */
+function inMemory(parameters: Parameters): Slice[] {
+  const positions = new Map(parameters.trainable.map((slice) => [slice, parameters.position(slice)]));
+  return [...positions.keys()].sort((a, b) => positions.get(a)! - positions.get(b)!);
+}
+
+/** Stretches of the arena, in floats, whose gradients are not `watched` yet. */
+function unwatched(parameters: Parameters, watched: ReadonlySet<Tensor>): { start: number; end: number }[] {
+  const slices = inMemory(parameters);
+  const stretches: { start: number; end: number }[] = [];
+  slices.forEach((slice, i) => {
+    if (watched.has((slice.tensor as Parameter).grad)) return;
+    const start = parameters.position(slice);
+    const next = slices[i + 1];
+    const end = next ? parameters.position(next) : parameters.arenaSizes.weights;
+    const last = stretches.at(-1);
+    if (last?.end === start) stretches[stretches.length - 1] = { start: last.start, end };
+    else stretches.push({ start, end });
+  });
+  return stretches;
+}
+
 /** The optimizer's view of the arena: where each slice ends, which rate moves it, its weight decay. */
 function segmentTable(parameters: Parameters, { weightDecay, frozen = () => false }: SgdOptions) {
-  const slices = parameters.trainable;
+  const slices = inMemory(parameters);
   const total = parameters.arenaSizes.weights;
   const segments = new Uint32Array(3 * slices.length);
   const decays = new Float32Array(segments.buffer);

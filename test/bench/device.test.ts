@@ -5,8 +5,9 @@ import { relu, Tape } from "../../src/autograd/index.ts";
 import { Ceilings } from "../../src/kernels/ceilings.ts";
 import { accumulate, add } from "../../src/kernels/elementwise.ts";
 import { defineKernel } from "../../src/kernels/kernel.ts";
-import { sgd, watchFinite } from "../../src/kernels/sgd.ts";
+import { sgd } from "../../src/kernels/sgd.ts";
 import { bytesMoved, updatedOutputs } from "../../src/kernels/traffic.ts";
+import { watchFinite } from "../../src/kernels/watch.ts";
 import { testDevice } from "../support/device.ts";
 
 it("bytes: outputs that a kernel updates in place count twice", () => {

@@ -47,7 +47,9 @@ describe("a network's parameters", () => {
   it("lie apart in their arenas, each at a place that can be bound", () => {
     const { parameters } = createNetwork(createArchitecture("aenet", ["a", "b", "c"], small));
     for (const what of ["weights", "statistics"] as const) {
-      const slices = parameters.slices.filter(({ name }) => name.includes("running_") === (what === "statistics"));
+      const slices = parameters.slices
+        .filter(({ name }) => name.includes("running_") === (what === "statistics"))
+        .sort((a, b) => parameters.position(a) - parameters.position(b));
       let end = 0;
       for (const slice of slices) {
         const position = parameters.position(slice);

@@ -4,6 +4,7 @@ import {
   addScaled,
   batchNorm,
   binaryCrossEntropyWithLogits,
+  Parameter,
   preprocess,
   softmaxCrossEntropy,
   Tape,
@@ -89,6 +90,37 @@ describe("SGD on the device", () => {
     } finally {
       sgd.destroy();
       parameters.destroy();
+    }
+  });
+
+  it("looks for what is not finite in all gradients but those that were watched before", async () => {
+    const device = await testDevice();
+    const tensors = [...new Set(parametersOfEveryKind().trainable.map(({ tensor }) => tensor.name))];
+    for (const bad of tensors) {
+      const seen = [];
+      for (const isWatched of [(name: string) => name !== bad, (name: string) => name === bad]) {
+        const parameters = parametersOfEveryKind();
+        await parameters.allocate(device, { training: true });
+        const watched = new Set(
+          parameters.trainable.flatMap(({ tensor }) =>
+            tensor instanceof Parameter && isWatched(tensor.name) ? [tensor.grad] : [],
+          ),
+        );
+        const sgd = await Sgd.create(device, parameters, { momentum, weightDecay, watched });
+        try {
+          const slice = parameters.trainable.findLast(({ tensor }) => tensor.name === bad)!;
+          const data = new Float32Array(slice.fileShape.reduce((a, b) => a * b, 1));
+          data[data.length - 1] = Number.NaN;
+          parameters.write(new Map([[slice.name, { shape: [...slice.fileShape], data }]]), "gradients");
+          sgd.trackStatistics(0);
+          sgd.step({ base: 0.1, fusion: 0.1 });
+          seen.push((await sgd.status()).nonFinite);
+        } finally {
+          sgd.destroy();
+          parameters.destroy();
+        }
+      }
+      expect(seen, bad).toEqual([1, 0]);
     }
   });
 

@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from "../../autograd/index.ts";
 import type { Device } from "../../kernels/device.ts";
-import { watchFinite } from "../../kernels/sgd.ts";
+import { gradientSlot, watchFinite } from "../../kernels/watch.ts";
 import {
   type LearningRates,
   type LossScaleOptions,
@@ -75,7 +75,11 @@ interface Recording {
 
 function recordStep(device: Device, network: Network, options: StepOptions): Recording {
   const { microBatch, batchSize, decodedSize, preprocessing, lambda, precision = "f32" } = options;
-  const tape = new Tape(device, { training: true, accumulateGradients: microBatch < batchSize, precision });
+  const { status, lossScale } = network.parameters;
+  const accumulateGradients = microBatch < batchSize;
+  // Sums over micro-batches can overflow where no part does: the optimizer watches those.
+  const watch = accumulateGradients ? null : { status, slot: gradientSlot({ scaled: precision === "f16" }) };
+  const tape = new Tape(device, { training: true, accumulateGradients, precision, watch });
   const inputs = {
     images: tape.input("images", [microBatch, decodedSize, decodedSize, 3], { dtype: "u8" }),
     crops: tape.input("crops", [microBatch, 3], { dtype: "i32" }),
@@ -89,7 +93,6 @@ function recordStep(device: Device, network: Network, options: StepOptions): Rec
   const aes = logits.aes && binaryCrossEntropyWithLogits(logits.aes, inputs.aesLabels, inputs.aesCount);
   const emo = logits.emo && softmaxCrossEntropy(logits.emo, inputs.emoLabels, inputs.emoCount);
   const total = aes && emo ? addScaled(aes, emo, lambda) : (aes ?? emo)!; // L = L_a + λ·L_e (Eq. 1)
-  const { status, lossScale } = network.parameters;
   for (const x of [logits.aes, logits.emo, total]) {
     if (x) tape.push(watchFinite(x.paddedSize / 4, { x, status }));
   }
@@ -132,7 +135,8 @@ export class TrainingStep {
       await network.parameters.allocate(device, { training: true, precision: options.precision ?? "f32" });
     const readsInFlight = (stepsInFlight * options.batchSize) / options.microBatch;
     const program = await recording.tape.compile(outputsOf(recording), { ...options.memory, readsInFlight });
-    const sgd = await Sgd.create(device, network.parameters, options);
+    const { watched } = recording.tape;
+    const sgd = await Sgd.create(device, network.parameters, { ...options, watched });
     return new TrainingStep(network, options, recording, program, sgd);
   }
 

@@ -32,7 +32,7 @@ export function winogradWeightGradient(
   const work = workspaces(tape, shape, t.dWeight);
   const { name, paddedSize } = work.weightMatrices;
   const partials = sum.splits > 1 ? tape.empty(`${name} partials`, [sum.splits, paddedSize]) : null;
-  tape.push(...kernels.winogradWeightGradient(tile, shape, sum, { ...t, ...work, partials }));
+  tape.push(...kernels.winogradWeightGradient(tile, shape, sum, { ...t, ...work, partials }, tape.watch));
 }
 
 /** The tile of the products that make y. */

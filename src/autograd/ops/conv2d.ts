@@ -103,11 +103,12 @@ export function weightGradient(
   const tile = tape.device.tiles.choose(weightGradientProduct(shape, wanted), precisionOf(dy));
   const sum = weightGradientSplits(tile, shape, wanted);
   if (sum.splits === 1) {
-    tape.push(conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight }));
+    tape.push(conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight }, tape.watch));
+    if (tape.watch) tape.watched.add(dWeight);
   } else {
     const partials = tape.empty(`${dWeight.name} partials`, [sum.splits, dWeight.paddedSize]);
     tape.push(
-      conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight: partials }),
+      conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight: partials }, tape.watch),
       sumAxis({ count: sum.splits, inner: dWeight.paddedSize / 4 }, { x: partials, total: dWeight }),
     );
   }

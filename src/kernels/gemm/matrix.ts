@@ -188,6 +188,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
     }
   }`,
   )}
+  ${problem.finish ?? ""}
 }`,
   });
 }

@@ -38,6 +38,8 @@ export interface GemmProblem {
   readonly column?: (column: string) => string;
   /** Stores `value` (vec4f) at (row, column); both are in range. */
   readonly store: (row: string, column: string, value: string) => string;
+  /** What an invocation does behind its last store. */
+  readonly finish?: string;
 }
 
 /** Which operands are read through textures (texels.ts). */

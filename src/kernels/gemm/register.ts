@@ -70,6 +70,7 @@ ${problem.column?.(`column${j}`) ?? ""}
 ${unroll(rowsPerLane, (i) => `  { let row = ${rowOf(i)}; if (row < params.rows) { ${problem.store("row", `column${j}`, `c${i}_${j}`)} } }`)}
   }`,
   )}
+  ${problem.finish ?? ""}
 }`,
   });
 }

@@ -63,6 +63,7 @@ ${unroll(rowsPerLane, (i) => `    { let row = rowTile * ${rows}u + laneY * ${row
     }
   }`,
   )}
+  ${problem.finish ?? ""}
 }`,
   });
 }

@@ -99,6 +99,7 @@ ${problem.column?.(`column${j}`) ?? ""}
 ${unroll(rows, (i) => `  { let row = ${partTile} * ${rows}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, `c${i}_${j}`)} } }`)}
   }`,
   )}
+  ${problem.finish ?? ""}
 }`,
   });
 }

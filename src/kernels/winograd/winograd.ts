@@ -14,6 +14,7 @@ import { type Epilogue, type EpilogueCall, epilogueStreams, noEpilogue } from ".
 import type { GemmTile } from "../gemm/core.ts";
 import { type Dispatch, dispatch, divideUp, type Kernel } from "../kernel.ts";
 import { sumAxis } from "../sum.ts";
+import type { GradientWatch } from "../watch.ts";
 import { filtering } from "./matrices.ts";
 import { transformsOf, transformWorkgroup } from "./transforms.ts";
 
@@ -138,7 +139,8 @@ function convolution<T>(product: Product, tile: GemmTile, s: Conv2dShape, t: Ope
 
 /**
  * dWeight. `tile` is for products with the weight's rows and columns; `weightMatrices` is the workspace that
- * winogradSizes has. Where the sum is split, `partials` holds that many of them one behind the other.
+ * winogradSizes has. Where the sum is split, `partials` holds that many of them one behind the other. `watch` is for the
+ * products, so that they share their pipeline with direct gradients: dWeight itself is not watched.
  */
 export function winogradWeightGradient<T>(
   tile: GemmTile,
@@ -153,12 +155,13 @@ export function winogradWeightGradient<T>(
     readonly weightMatrices: T;
     readonly partials: T | null;
   },
+  watch: GradientWatch<T> | null = null,
 ): Dispatch<T>[] {
   const { x, dy, dWeight, xMatrices, yMatrices, weightMatrices, partials } = t;
   const { outputGradient, weightGradient } = transforms;
   const gradientTiles = tilesOf(s, { height: s.outHeight, width: s.outWidth, channels: s.outChannels });
   const products = { x: xMatrices, dy: yMatrices, dWeight: partials ?? weightMatrices };
-  const multiplied = pointwise(s, conv2dWeightGradient(tile, pointwiseShape(s), sum, products));
+  const multiplied = pointwise(s, conv2dWeightGradient(tile, pointwiseShape(s), sum, products, watch));
   const size = s.streams * n * n * matrixStride(s.inChannels, s.outChannels);
   const weights = threadsOf(s, s.inChannels, s.outChannels);
   const dispatches: Dispatch<T>[] = [
