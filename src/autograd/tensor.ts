@@ -2,6 +2,7 @@
  * Symbolic tensors. A tensor is a shape and a place that is found later: while a step is being recorded nothing is
  * computed and nothing is allocated.
  */
+import { forEachStretch } from "../kernels/panels.ts";
 import type { Tape } from "./tape.ts";
 
 export type DType = "f32" | "f16" | "i32" | "u8";
@@ -10,10 +11,11 @@ export type DType = "f32" | "f16" | "i32" | "u8";
 export type Precision = "f32" | "f16";
 
 /**
- * How a logical shape lies in memory, always row-major:
- * - "channels": the last axis is padded to a multiple of four (activations, and vectors of channels),
- * - "weight": the last two axes are (input and output channels),
- * - "flat": nothing is (bytes and integers).
+ * How a logical shape lies in memory:
+ * - "channels": row-major, the last axis padded to a multiple of four (activations, and vectors of channels),
+ * - "weight": the last two axes are padded so (input and output channels); a weight, or each stream's where there are five
+ *   axes, is a matrix of taps and input channels by output channels, in panels (kernels/panels.ts),
+ * - "flat": row-major, without pads (bytes and integers).
  * Pads are zero and stay zero.
  */
 export type Layout = "channels" | "weight" | "flat";
@@ -133,8 +135,8 @@ export function pad(
   layout: Layout,
   out: { [i: number]: number },
 ): void {
-  forEachElement(shape, paddedShape(shape, layout), (logical, padded) => {
-    out[padded] = values[logical]!;
+  forEachRun(shape, layout, (logical, memory, count) => {
+    for (let i = 0; i < count; i++) out[memory + i] = values[logical + i]!;
   });
 }
 
@@ -145,26 +147,36 @@ export function unpad(
   layout: Layout,
   out: { [i: number]: number },
 ): void {
-  forEachElement(shape, paddedShape(shape, layout), (logical, padded) => {
-    out[logical] = memory[padded]!;
+  forEachRun(shape, layout, (logical, padded, count) => {
+    for (let i = 0; i < count; i++) out[logical + i] = memory[padded + i]!;
   });
 }
 
-function forEachElement(
+/** Calls `visit` for runs of elements that follow each other both logically and in memory. */
+function forEachRun(
   shape: readonly number[],
-  padded: readonly number[],
-  visit: (logical: number, padded: number) => void,
+  layout: Layout,
+  visit: (logical: number, memory: number, count: number) => void,
 ): void {
-  const columns = shape[shape.length - 1] ?? 1;
-  const columnsInMemory = padded[padded.length - 1] ?? 1;
-  const rows = shape[shape.length - 2] ?? 1;
-  const rowsInMemory = padded[padded.length - 2] ?? 1;
-  const count = shape.slice(0, -2).reduce((a, b) => a * b, 1);
-  for (let matrix = 0; matrix < count; matrix++) {
-    for (let row = 0; row < rows; row++) {
-      const logical = (matrix * rows + row) * columns;
-      const memory = (matrix * rowsInMemory + row) * columnsInMemory;
-      for (let column = 0; column < columns; column++) visit(logical + column, memory + column);
-    }
+  const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+  const padded = paddedShape(shape, layout);
+  const [columns, columnsInMemory] = [shape.at(-1) ?? 1, padded.at(-1) ?? 1];
+  if (layout !== "weight") {
+    const rows = product(shape.slice(0, -1));
+    for (let row = 0; row < rows; row++) visit(row * columns, row * columnsInMemory, columns);
+    return;
+  }
+  const [inputs, inputsInMemory] = [shape.at(-2) ?? 1, padded.at(-2) ?? 1];
+  const streams = shape.length === 5 ? shape[0]! : 1;
+  const taps = product(shape.slice(0, -2)) / streams;
+  const rowsInMemory = taps * inputsInMemory;
+  for (let stream = 0; stream < streams; stream++) {
+    const [logical, memory] = [stream * taps * inputs * columns, stream * rowsInMemory * columnsInMemory];
+    forEachStretch(rowsInMemory, columnsInMemory, (row, column, count, place) => {
+      const tap = Math.floor(row / inputsInMemory);
+      const input = row - tap * inputsInMemory;
+      const inside = Math.min(count, columns - column);
+      if (input < inputs) visit(logical + (tap * inputs + input) * columns + column, memory + place, inside);
+    });
   }
 }

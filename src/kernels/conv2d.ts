@@ -5,7 +5,8 @@
  *   dx[g, n, h, w, c]     = Σ_{r, s, o} dy[g, n, (h + padding − r) / stride, (w + padding − s) / stride, o] · weight[g, r, s, c, o]
  *   dWeight[g, r, s, c, o] = Σ_{n, p, q} x[…] · dy[g, n, p, q, o]
  *
- * x [G or 1, N, H, W, Cin], weight [G, kh, kw, Cin, Cout], y [G, N, Hout, Wout, Cout]; channels padded to multiples of 4.
+ * x [G or 1, N, H, W, Cin], weight [G, kh, kw, Cin, Cout] in panels (panels.ts), y [G, N, Hout, Wout, Cout]; channels
+ * padded to multiples of 4.
  *
  * Conditions on places are joined by `&`: `&&` is a branch, and unrolled loops have hundreds of them, on which
  * SwiftShader's compiler spends minutes.
@@ -16,6 +17,7 @@ import { type GemmTile, gemm, gridOf } from "./gemm/core.ts";
 import type { GemmProblem } from "./gemm/problem.ts";
 import type { Product } from "./gemm/product.ts";
 import { type Dispatch, dispatch, divideUp, unroll } from "./kernel.ts";
+import { locateColumn } from "./panels.ts";
 import { sumAxis } from "./sum.ts";
 import { type GradientWatch, watchedStores } from "./watch.ts";
 
@@ -51,9 +53,12 @@ const shapeParams = {
   stride: "u32",
   padding: "u32",
   xStream: "u32",
+  wRows: "u32",
   wStream: "u32",
   yStream: "u32",
 } as const;
+
+const weightSize = { rows: "params.wRows", columns4: "params.cOut4" };
 
 /** Strides between streams are in vec4f. */
 function paramsOf(s: Conv2dShape): Record<keyof typeof shapeParams, number> {
@@ -69,6 +74,7 @@ function paramsOf(s: Conv2dShape): Record<keyof typeof shapeParams, number> {
     stride: s.stride,
     padding: s.padding,
     xStream: s.sharedInput ? 0 : (s.batch * s.height * s.width * s.inChannels) / 4,
+    wRows: s.kernelHeight * s.kernelWidth * s.inChannels,
     wStream: (s.kernelHeight * s.kernelWidth * s.inChannels * s.outChannels) / 4,
     yStream: (s.batch * s.outHeight * s.outWidth * s.outChannels) / 4,
   };
@@ -99,8 +105,9 @@ const forward = (epilogue: Epilogue): GemmProblem => ({
   let top${i} = (line${i} - n${i} * params.hOut) * params.stride - params.padding;
   let left${i} = (row${i} - line${i} * params.wOut) * params.stride - params.padding;`,
   kLimit: "params.cIn4",
+  operandColumn: (j) => locateColumn(j, `column${j}`, weightSize),
   loop: (body, step, rows) => /* wgsl */ `
-  var w = wBase;
+  var w = 0u;
   for (var ky = 0u; ky < params.kh; ky++) {
     for (var kx = 0u; kx < params.kw; kx++) {
       ${rows
@@ -113,12 +120,13 @@ const forward = (epilogue: Epilogue): GemmProblem => ({
       for (var k = 0u; k < params.cIn4; k += ${step}u) {
         ${body}
       }
-      w += params.cIn4 * 4u * params.cOut4;
+      w += params.cIn4 * 4u;
     }
   }`,
   loadA: (i, k) => `select(vec4f(), load_x(offset${i} + ${k}), inside${i})`,
-  loadB: (name, j, k) =>
-    unroll(4, (v) => `let ${name}${v} = load_weight(w + (${k} * 4u + ${v}u) * params.cOut4 + column${j});`),
+  loadB: (name, j, k) => `
+let ${name}at = wBase + inPanel${j} + (w + ${k} * 4u) * panelWidth${j};
+${unroll(4, (v) => `let ${name}${v} = load_weight(${name}at + ${v}u * panelWidth${j});`)}`,
   column: (column) => epilogue.channel("(params.firstStream + slice)", column, "params.cOut4"),
   store: (row, column, value) => `
     let i = yBase + ${row} * params.cOut4 + ${column};
@@ -136,7 +144,7 @@ const forwardNarrow = (epilogue: Epilogue): GemmProblem => ({
   loop: (body, step, rows) => /* wgsl */ `
   let rowLength = params.wIn * params.cIn4;
   for (var ky = 0u; ky < params.kh; ky++) {
-    let w = wBase + ky * params.kw * params.cIn4 * 4u * params.cOut4;
+    let w = ky * params.kw * params.cIn4 * 4u;
     ${rows
       .map(
         (i) => /* wgsl */ `
@@ -201,7 +209,7 @@ const inputGradient: GemmProblem = {
         )
         .join("\n")}
       let tap = (firstY + ty * params.stride) * params.kw + firstX + tx * params.stride;
-      let w = wBase + tap * params.cIn4 * 4u * params.cOut4;
+      let w = tap * params.cIn4 * 4u;
       for (var k = 0u; k < params.cOut4; k += ${step}u) {
         ${body}
       }
@@ -210,7 +218,9 @@ const inputGradient: GemmProblem = {
   loadA: (i, k) => `select(vec4f(), load_dy(offset${i} + ${k}), inside${i})`,
   // weight's rows are this product's columns: four loads along k, transposed in registers.
   loadB: (name, j, k) => `
-${unroll(4, (c) => `let ${name}t${c} = load_weight(w + (column${j} * 4u + ${c}u) * params.cOut4 + ${k});`)}
+${locateColumn(name, k, weightSize)}
+let ${name}at = wBase + inPanel${name} + (w + column${j} * 4u) * panelWidth${name};
+${unroll(4, (c) => `let ${name}t${c} = load_weight(${name}at + ${c}u * panelWidth${name});`)}
 ${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"xyzw"[v]}`, ", ")});`)}`,
   store: (row, column, value) => /* wgsl */ `
     let line = divide(${row}, wPhase);
@@ -286,7 +296,8 @@ const weightGradient: GemmProblem = {
       (v) =>
         `let ${name}${v} = select(vec4f(), load_dy(yBase + min(${k} + ${v}u, end - 1u) * params.cOut4 + column${j}), ${k} + ${v}u < end);`,
     ),
-  store: (row, column, value) => `dWeight[wBase + ${row} * params.cOut4 + ${column}] = ${value};`,
+  column: (column) => locateColumn("", column, weightSize),
+  store: (row, _, value) => `dWeight[wBase + inPanel + ${row} * panelWidth] = ${value};`,
 };
 
 /** The weight gradient that watches what it stores. */

@@ -11,6 +11,7 @@ import {
   ndarray,
   relativeError,
 } from "../reference/index.ts";
+import { pad } from "../tensor.ts";
 import { drawInputs, isDifferentiated, type OpCase, rounded, type Values } from "./case.ts";
 
 /** The op's output and its gradients, by name: "y", "d(x)". */
@@ -213,20 +214,9 @@ async function hasDirtyPads(program: Program, tensor: Tensor): Promise<boolean> 
   if (tensor.paddedSize === tensor.size) return false;
   const { name, storage, padded, dtype } = tensor;
   const memory = await program.read(new Tensor({ name, storage, shape: padded, layout: "flat", dtype }));
-  const isPad = new Uint8Array(tensor.paddedSize).fill(1);
-  visitUnpadded(tensor, (index) => {
-    isPad[index] = 0;
-  });
-  return memory.some((value, index) => isPad[index] === 1 && value !== 0);
-}
-
-/** Visits the places in memory of a tensor's logical values. */
-function visitUnpadded({ shape, padded }: Tensor, visit: (index: number) => void): void {
-  const walk = (axis: number, from: number): void => {
-    if (axis === shape.length) visit(from);
-    else for (let i = 0; i < shape[axis]; i++) walk(axis + 1, from * padded[axis] + i);
-  };
-  walk(0, 0);
+  const isValue = new Uint8Array(tensor.paddedSize);
+  pad(new Uint8Array(tensor.size).fill(1), tensor.shape, tensor.layout, isValue);
+  return memory.some((value, index) => isValue[index] === 0 && value !== 0);
 }
 
 function sameBits(a: Float32Array, b: Float32Array): boolean {

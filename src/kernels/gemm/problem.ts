@@ -23,6 +23,8 @@ export interface GemmProblem {
   readonly begin: string;
   /** Declarations for the load of row `row<i>`. */
   readonly row: (i: string) => string;
+  /** Declarations for the loads of column `column<j>`. */
+  readonly operandColumn?: (j: string) => string;
   /** For aVector "k": the number of groups of four k's that `k` counts within the innermost loop. */
   readonly kLimit?: string;
   /** The loops over K around `body`, which runs once for `step` groups of four k's. */
@@ -46,8 +48,9 @@ export interface GemmProblem {
 export type Texels = "a" | "b" | "ab";
 
 /** Declares the j-th column of a lane: `columnIndex<j>`, which guards its stores, and `column<j>`, clamped into range. */
-export const declareColumn = (j: number, index: string): string =>
-  `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);`;
+export const declareColumn = (problem: GemmProblem, j: number, index: string): string =>
+  `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);
+  ${problem.operandColumn?.(`${j}`) ?? ""}`;
 
 /** The parameters that every core needs beside the problem's own: the grid of tiles and the size of C. */
 export const gridParams = {

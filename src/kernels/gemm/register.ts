@@ -51,7 +51,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
   ${problem.begin}
   ${unroll(columnVectors, (j) => {
     const index = `columnTile * ${lanesAcross * columnVectors}u + ${j * lanesAcross}u + laneX`;
-    return declareColumn(j, index);
+    return declareColumn(problem, j, index);
   })}
   ${unroll(units, (i) => {
     const count = alongK ? "params.rows" : "params.rows / 4u";

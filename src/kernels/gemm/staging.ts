@@ -96,7 +96,8 @@ export function staged(
     declarations: `${unroll(
       loadsOfB,
       (j) =>
-        `let column${j} = min(columnTile * ${columns / 4}u + (lane + ${j * lanes}u) % ${columns / 4}u, params.columns - 1u);`,
+        `let column${j} = min(columnTile * ${columns / 4}u + (lane + ${j * lanes}u) % ${columns / 4}u, params.columns - 1u);
+  ${problem.operandColumn?.(`${j}`) ?? ""}`,
     )}
   ${rowDeclarations}`,
     loop: loop(body, groups, rowNames),

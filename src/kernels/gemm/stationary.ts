@@ -63,7 +63,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
   ${problem.begin}
   ${unroll(columnVectors, (j) => {
     const index = `columnTile * ${lanes * columnVectors}u + ${j * lanes}u + lane`;
-    return `${declareColumn(j, index)}
+    return `${declareColumn(problem, j, index)}
   ${unroll(depth / 4, (q) => problem.loadB(`b${j}_${q}_`, `${j}`, `(first + ${4 * q}u)`))}`;
   })}
   let laneK = lane / ${units}u;
@@ -76,16 +76,20 @@ fn run(group: u32, lane: u32) {${gridPosition}
     ${problem.row("0")}
     ${unroll(loads, (q) => `let a${q} = ${problem.loadA("0", `k${q}`, q)};`)}
     ${unroll(rows, sums)}
-    ${unroll(columnVectors, (j) =>
-      unroll(
-        rows,
-        (i) => `{
+    ${unroll(
+      columnVectors,
+      (j) => `{
+    ${problem.column?.(`column${j}`) ?? ""}
+    ${unroll(
+      rows,
+      (i) => `{
       let row = turn + ${i}u;
       if ((row < params.rows) & (columnIndex${j} < params.columns)) {
         ${problem.store("row", `column${j}`, total(i, j))}
       }
     }`,
-      ),
+    )}
+    }`,
     )}
   }
   ${problem.finish ?? ""}

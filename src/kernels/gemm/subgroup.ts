@@ -84,7 +84,7 @@ fn run(group: u32, ${parts === 1 ? "lane" : "subgroupLane"}: u32) {${gridPositio
   ${problem.begin}
   ${unroll(columnVectors, (j) => {
     const index = `columnTile * ${across * columnVectors}u + ${j * across}u + lane`;
-    return declareColumn(j, index);
+    return declareColumn(problem, j, index);
   })}
   ${unroll(loads, (i) => {
     const count = alongK ? "params.rows" : "params.rows / 4u";

@@ -7,6 +7,7 @@
  */
 import type { Epilogue } from "../epilogue.ts";
 import { defineKernel, type Kernel, unroll } from "../kernel.ts";
+import { locateColumn, locatePlace } from "../panels.ts";
 import { type Filtering, type Matrix, transform2d, transpose } from "./matrices.ts";
 
 /** Invocations in a workgroup. */
@@ -85,17 +86,16 @@ const tilesToMatrices = (name: string, m: number, window: number, matrix: Matrix
     ${storeMatrices(matrix.length, "matrices", "v")}`),
   });
 
+/** U is a matrix of `rows` × `columns4`, which lies in panels as all weights do. */
 export const weightParams = {
   groupsPerStream: "u32",
   threads: "u32",
   matrixStride: "u32",
+  rows: "u32",
   columns4: "u32",
-  weightStream: "u32",
-  tapStride: "u32",
-  rowStride: "u32",
-  columnStride: "u32",
-  rotated: "u32",
 } as const;
+
+const matrixSize = { rows: "params.rows", columns4: "params.columns4" };
 
 type TileKernel = Kernel<"pixels" | "matrices", keyof typeof tileParams>;
 
@@ -105,12 +105,12 @@ export interface Transforms {
   readonly input: TileKernel;
   /** A dy Aᵀ of a tile's m×m gradients. */
   readonly outputGradient: TileKernel;
-  /** U = G w Gᵀ, with w rotated by 180° and its channels exchanged where strides and `rotated` say so. */
-  readonly weight: Kernel<"weight" | "matrices", keyof typeof weightParams>;
+  /** U = G w Gᵀ, with w rotated by 180° and its channels exchanged where `rotated` says so. */
+  readonly weight: Kernel<"weight" | "matrices", keyof typeof weightParams | "rotated">;
   /** y = Aᵀ M A, or what an epilogue makes of it; the same epilogue gives the same object. */
   readonly output: (epilogue: Epilogue) => Kernel;
   /** dWeight = Gᵀ P G. */
-  readonly weightGradient: Kernel<"matrices" | "dWeight", "groupsPerStream" | "threads" | "matrixStride">;
+  readonly weightGradient: Kernel<"matrices" | "dWeight", keyof typeof weightParams>;
 }
 
 const outputTransform = ({ m, n, aT }: Filtering, epilogue: Epilogue): Kernel =>
@@ -143,16 +143,26 @@ export function transformsOf(filtering: Filtering): Transforms {
       name: "winograd_weight",
       inputs: { weight: "f32" },
       outputs: { matrices: "vec4f" },
-      params: weightParams,
+      params: { ...weightParams, rotated: "u32" },
+      // The weight is read float by float: rotated, four columns of U are four of its rows.
       wgsl: forThread(/* wgsl */ `
-    let row = divide(thread, params.columns4);
-    let at = (params.firstStream + stream) * params.weightStream + row * params.rowStride
-      + (thread - row * params.columns4) * 4u * params.columnStride;
+    ${locatePlace("thread", matrixSize)}
+    let isRotated = params.rotated != 0u;
+    let columns = params.columns4 * 4u;
+    let inputs = select(params.rows, columns, isRotated);
+    let outputs = select(columns, params.rows, isRotated);
+    let inChannel = select(row, column * 4u, isRotated);
+    let outChannel = select(column * 4u, row, isRotated);
+    ${locateColumn("", "outChannel / 4u", { rows: `(${r * r}u * inputs)`, columns4: "(outputs / 4u)" })}
+    let width = panelWidth * 4u;
+    let step = select(1u, width, isRotated);
+    let at = (params.firstStream + stream) * ${r * r}u * inputs * outputs
+      + inPanel * 4u + outChannel % 4u + inChannel * width;
     ${each(
       r,
       (i, j) => /* wgsl */ `
-    let tap${i}_${j} = at + select(${i * r + j}u, ${r * r - 1 - i * r - j}u, params.rotated != 0u) * params.tapStride;
-    let d${i}_${j} = vec4f(${unroll(4, (c) => `weight[tap${i}_${j} + ${c}u * params.columnStride]`, ", ")});`,
+    let tap${i}_${j} = at + select(${i * r + j}u, ${r * r - 1 - i * r - j}u, isRotated) * inputs * width;
+    let d${i}_${j} = vec4f(${unroll(4, (c) => `weight[tap${i}_${j} + ${c}u * step]`, ", ")});`,
     )}
     ${transform2d(g, "d", "u")}
     ${storeMatrices(n, "matrices", "u")}`),
@@ -167,11 +177,13 @@ export function transformsOf(filtering: Filtering): Transforms {
       name: "winograd_weight_gradient",
       inputs: { matrices: "vec4f" },
       outputs: { dWeight: "vec4f" },
-      params: { groupsPerStream: "u32", threads: "u32", matrixStride: "u32" },
+      params: weightParams,
       wgsl: forThread(`${loadMatrices(n, "matrices")}
     ${transform2d(transpose(g), "d", "w")}
-    let tap = (params.firstStream + stream) * ${r * r}u * params.threads + thread;
-    ${each(r, (i, j) => `dWeight[tap + ${i * r + j}u * params.threads] = w${i}_${j};`)}`),
+    ${locatePlace("thread", matrixSize)}
+    ${locateColumn("", "column", { rows: `(${r * r}u * params.rows)`, columns4: "params.columns4" })}
+    let at = (params.firstStream + stream) * ${r * r}u * params.threads + inPanel + row * panelWidth;
+    ${each(r, (i, j) => `dWeight[at + ${i * r + j}u * params.rows * panelWidth] = w${i}_${j};`)}`),
     }),
   };
 }

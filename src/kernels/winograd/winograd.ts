@@ -163,7 +163,7 @@ export function winogradWeightGradient<T>(
   const products = { x: xMatrices, dy: yMatrices, dWeight: partials ?? weightMatrices };
   const multiplied = pointwise(s, conv2dWeightGradient(tile, pointwiseShape(s), sum, products, watch));
   const size = s.streams * n * n * matrixStride(s.inChannels, s.outChannels);
-  const weights = threadsOf(s, s.inChannels, s.outChannels);
+  const weights = weightsOf(s);
   const dispatches: Dispatch<T>[] = [
     inputTransform(s, { pixels: x, matrices: xMatrices }),
     dispatch(outputGradient, { pixels: dy, matrices: yMatrices }, gradientTiles.params, gradientTiles.workgroups, {
@@ -217,19 +217,17 @@ function weightTransform<T>(
   rotated: boolean,
   t: { readonly weight: T; readonly matrices: T },
 ): Dispatch<T> {
+  const { params, workgroups } = weightsOf(s);
+  return dispatch(transforms.weight, t, { ...params, rotated: rotated ? 1 : 0 }, workgroups, {
+    streams: { count: s.streams, bindings: ["matrices"], parameters: ["weight"] },
+  });
+}
+
+/** The work of a kernel with an invocation for each vec4f of a weight's matrix. */
+function weightsOf(s: Conv2dShape) {
   const { inChannels, outChannels } = s;
-  const size = inChannels * outChannels;
   const { params, workgroups } = threadsOf(s, inChannels, outChannels);
-  const strides = rotated
-    ? { rowStride: 1, columnStride: inChannels, rotated: 1 }
-    : { rowStride: outChannels, columnStride: 1, rotated: 0 };
-  return dispatch(
-    transforms.weight,
-    t,
-    { ...params, columns4: outChannels / 4, weightStream: 9 * size, tapStride: size, ...strides },
-    workgroups,
-    { streams: { count: s.streams, bindings: ["matrices"], parameters: ["weight"] } },
-  );
+  return { params: { ...params, rows: inChannels, columns4: outChannels / 4 }, workgroups };
 }
 
 /** The work of a kernel with an invocation for each vec4f of a matrix. */
