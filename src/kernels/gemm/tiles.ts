@@ -228,8 +228,6 @@ const lavapipeGradientTile = (texels: Texels | null): SubgroupTile => lavapipeTi
  * on this saves time, and with one of more than 16 rows it takes no more, but no pipeline of its own either. Measured.
  */
 const rowsForTexelsOfB = 17;
-/** Columns of a weight, in vec4f, from which its rows lie so far apart that fewer rows gain by it too. Measured. */
-const columnsFarApart = 256;
 /** Columns of C, in vec4f, from which it reads A so: where there is more than one tile of columns. */
 const columnsForTexels = 16;
 
@@ -285,8 +283,7 @@ function lavapipeTableTile({ kind, rows, columns, aVector, depth }: Product): Su
   const height = kind.startsWith("conv2d_forward_narrow") ? 16 : bestHeight(lavapipeHeights, rows);
   // The lowest tiles do little else than reading B, once.
   if (!isWide || height < 16) return lavapipeTile(height, 1, null);
-  const isFarApart = isForward && columns >= columnsFarApart;
-  return lavapipeTile(height, 1, rows >= rowsForTexelsOfB || isFarApart ? "ab" : "a");
+  return lavapipeTile(height, 1, rows >= rowsForTexelsOfB ? "ab" : "a");
 }
 
 /** Workgroups that keep the adapter busy: below this number a sum is split. */
