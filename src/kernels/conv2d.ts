@@ -307,10 +307,7 @@ const watchedWeightGradient: GemmProblem = {
   outputs: { ...weightGradient.outputs, ...watchedStores.outputs },
   params: { ...weightGradient.params, ...watchedStores.params },
   begin: `${weightGradient.begin}\n  ${watchedStores.begin}`,
-  store: (row, column, value) => `
-    let stored = ${value};
-    ${weightGradient.store(row, column, "stored")}
-    ${watchedStores.watch("stored")}`,
+  observe: watchedStores.watch,
   finish: watchedStores.finish,
 };
 

@@ -184,6 +184,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
       ${problem.column?.("column") ?? ""}
       let at = part * ${size}u + 4u * e;
       let sum = vec4f(cTile[at], cTile[at + 1u], cTile[at + 2u], cTile[at + 3u]);
+      ${problem.observe?.("sum") ?? ""}
       ${problem.store("row", "column", "sum")}
     }
   }`,

@@ -6,7 +6,7 @@
  * problem may use: `slice` (the product's index among those of one dispatch), `row<i>` and `column<j>` (clamped into
  * range) and what it declared itself.
  */
-import type { ElementType, ParamType } from "../kernel.ts";
+import { type ElementType, type ParamType, unroll } from "../kernel.ts";
 
 export interface GemmProblem {
   readonly name: string;
@@ -40,7 +40,12 @@ export interface GemmProblem {
   readonly column?: (column: string) => string;
   /** Stores `value` (vec4f) at (row, column); both are in range. */
   readonly store: (row: string, column: string, value: string) => string;
-  /** What an invocation does behind its last store. */
+  /**
+   * Looks at a value (vec4f) of C, a name. It may lie beyond C's edge, where it is a copy of one that does not: so a core
+   * need not ask before, which costs more than looking.
+   */
+  readonly observe?: (value: string) => string;
+  /** What an invocation does when it has seen and stored everything. */
   readonly finish?: string;
 }
 
@@ -51,6 +56,10 @@ export type Texels = "a" | "b" | "ab";
 export const declareColumn = (problem: GemmProblem, j: number, index: string): string =>
   `let columnIndex${j} = ${index}; let column${j} = min(columnIndex${j}, params.columns - 1u);
   ${problem.operandColumn?.(`${j}`) ?? ""}`;
+
+/** Looks at all sums of an invocation, `c<row>_<column>`. */
+export const observeSums = ({ observe }: GemmProblem, rows: number, columns: number): string =>
+  observe ? unroll(rows, (i) => unroll(columns, (j) => observe(`c${i}_${j}`), " ")) : "";
 
 /** The parameters that every core needs beside the problem's own: the grid of tiles and the size of C. */
 export const gridParams = {

@@ -3,7 +3,7 @@
  * of columns, and loads what it needs straight from memory, where neighbours meet in the cache. No barrier, no subgroup.
  */
 import { defineKernel, type Kernel, unroll } from "../kernel.ts";
-import { declareColumn, type GemmProblem, gridParams, gridPosition } from "./problem.ts";
+import { declareColumn, type GemmProblem, gridParams, gridPosition, observeSums } from "./problem.ts";
 
 export interface RegisterTile {
   readonly strategy: "register";
@@ -63,6 +63,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
     1,
     Array.from({ length: units }, (_, i) => `${i}`),
   )}
+  ${observeSums(problem, rowsPerLane, columnVectors)}
   ${unroll(
     columnVectors,
     (j) => `if (columnIndex${j} < params.columns) {

@@ -3,7 +3,7 @@
  * memory, every invocation keeps a block of `rowsPerLane` × `columnsPerLane` sums in registers.
  */
 import { defineKernel, type Kernel, unroll } from "../kernel.ts";
-import { type GemmProblem, gridParams, gridPosition } from "./problem.ts";
+import { type GemmProblem, gridParams, gridPosition, observeSums } from "./problem.ts";
 import { staged } from "./staging.ts";
 
 export interface SharedTile {
@@ -53,6 +53,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
   ${declarations}
   ${unroll(rowsPerLane, (i) => unroll(columnVectors, (j) => `var c${i}_${j} = vec4f();`, " "))}
   ${loop}
+  ${observeSums(problem, rowsPerLane, columnVectors)}
   ${unroll(
     columnVectors,
     (j) => `{

@@ -85,7 +85,9 @@ fn run(group: u32, lane: u32) {${gridPosition}
       (i) => `{
       let row = turn + ${i}u;
       if ((row < params.rows) & (columnIndex${j} < params.columns)) {
-        ${problem.store("row", `column${j}`, total(i, j))}
+        let sum = ${total(i, j)};
+        ${problem.observe?.("sum") ?? ""}
+        ${problem.store("row", `column${j}`, "sum")}
       }
     }`,
     )}

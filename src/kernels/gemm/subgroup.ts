@@ -12,7 +12,7 @@
  * A then goes round within a part.
  */
 import { defineKernel, divideUp, type Kernel, unroll } from "../kernel.ts";
-import { declareColumn, type GemmProblem, gridParams, gridPosition, type Texels } from "./problem.ts";
+import { declareColumn, type GemmProblem, gridParams, gridPosition, observeSums, type Texels } from "./problem.ts";
 
 export interface SubgroupTile {
   readonly strategy: "subgroup";
@@ -92,6 +92,7 @@ fn run(group: u32, ${parts === 1 ? "lane" : "subgroupLane"}: u32) {${gridPositio
   })}
   ${unroll(rows, (i) => unroll(columnVectors, (j) => `var c${i}_${j} = vec4f();`, " "))}
   ${problem.loop(body, 1, loadNames)}
+  ${observeSums(problem, rows, columnVectors)}
   ${unroll(
     columnVectors,
     (j) => `if (columnIndex${j} < params.columns) {
