@@ -41,7 +41,7 @@ describe("every matrix product compiles with every tile, in f32 and in f16", () 
 
 it("every transform of Winograd's convolutions compiles, with every epilogue", async () => {
   const kernels = new Set(epilogues.flatMap(winogradTransforms));
-  expect(kernels.size).toBe(4 + epilogues.length);
+  expect(kernels.size).toBe(5 + epilogues.length);
   for (const kernel of kernels) await expect(device.compile(kernel)).resolves.toBeDefined();
 });
 

@@ -116,6 +116,9 @@ describe("tiles", () => {
     expect([8, 9, 16, 17].map((rows) => texelsOf(withRows(rows)))).toEqual([null, "a", "a", "ab"]);
     expect(texelsOf(large, "f16")).toBeNull();
     expect([15, 16].map((columns) => texelsOf({ ...large, columns }))).toEqual([null, "ab"]);
+    // Little work in one slice, as the heads have, against as little in each of many, as Winograd's products have.
+    const little = { ...large, rows: 16, columns: 16, depth: 64 };
+    expect([1, 36].map((slices) => texelsOf({ ...little, slices }))).toEqual([null, "a"]);
     for (const pixels of [16, 1000]) {
       const product = weightGradientProduct({ ...convolution(1, 64), batch: pixels }, 16);
       expect(texelsOf(product)).toBe("ab");

@@ -231,7 +231,7 @@ const rowsForTexelsOfB = 17;
 /** Columns of C, in vec4f, from which it reads A so: where there is more than one tile of columns. */
 const columnsForTexels = 16;
 
-/** Products of less work (rows times columns times depth) take any tile in no time. */
+/** Products of less work (rows times columns times depth, of all slices) take any tile in no time. */
 const leastWork = 2 ** 17;
 
 /** SwiftShader's compiler takes a second for 16 rows and four for 32; only weight gradients gain half of their speed by it. */
@@ -268,10 +268,10 @@ export function tableTile(adapter: TileAdapter, product: Product, precision: Pre
   }
 }
 
-function lavapipeTableTile({ kind, rows, columns, aVector, depth }: Product): SubgroupTile | StationaryTile {
+function lavapipeTableTile({ kind, rows, columns, aVector, depth, slices }: Product): SubgroupTile | StationaryTile {
   const isWide = columns >= columnsForTexels;
   // What is next to no work (a network's heads) takes the tile of others, for a pipeline less.
-  const isAlike = rows * columns * depth < leastWork;
+  const isAlike = rows * columns * depth * slices < leastWork;
   if (aVector === "rows") {
     const still = lavapipeStationary(depth, isWide ? "ab" : null);
     return still ?? (isWide || isAlike ? lavapipeGradientTile("ab") : lavapipeTile(32, 1, null));

@@ -8,6 +8,7 @@
 import type { Epilogue } from "../epilogue.ts";
 import { defineKernel, type Kernel, unroll } from "../kernel.ts";
 import { locateColumn, locatePlace } from "../panels.ts";
+import { withTexels } from "../texels.ts";
 import { type Filtering, type Matrix, transform2d, transpose } from "./matrices.ts";
 
 /** Invocations in a workgroup. */
@@ -61,7 +62,7 @@ const storeMatrices = (n: number, name: string, value: string): string => /* wgs
 const tilesToMatrices = (name: string, m: number, window: number, matrix: Matrix): TileKernel =>
   defineKernel({
     name,
-    inputs: { pixels: "vec4f" },
+    inputs: { pixels: "vec4" },
     outputs: { matrices: "vec4f" },
     params: tileParams,
     // Unsigned wrap-around makes rows above the image fail the same test as rows below it.
@@ -80,7 +81,7 @@ const tilesToMatrices = (name: string, m: number, window: number, matrix: Matrix
       window,
       (i, j) => `
     let in${i}_${j} = inY${i} & inX${j};
-    let d${i}_${j} = select(vec4f(), pixels[select(0u, row${i} + column${j}, in${i}_${j})], in${i}_${j});`,
+    let d${i}_${j} = select(vec4f(), load_pixels(select(0u, row${i} + column${j}, in${i}_${j})), in${i}_${j});`,
     )}
     ${transform2d(matrix, "d", "v")}
     ${storeMatrices(matrix.length, "matrices", "v")}`),
@@ -103,6 +104,8 @@ export interface Transforms {
   readonly filtering: Filtering;
   /** V = Bᵀ d B of the n×n pixels that a tile reads. */
   readonly input: TileKernel;
+  /** The same of pixels in a texture. */
+  readonly inputFromTexels: TileKernel;
   /** A dy Aᵀ of a tile's m×m gradients. */
   readonly outputGradient: TileKernel;
   /** U = G w Gᵀ, with w rotated by 180° and its channels exchanged where `rotated` says so. */
@@ -135,9 +138,11 @@ const outputTransform = ({ m, n, aT }: Filtering, epilogue: Epilogue): Kernel =>
 export function transformsOf(filtering: Filtering): Transforms {
   const { m, r, n, aT, bT, g } = filtering;
   const outputs = new Map<string, Kernel>();
+  const input = tilesToMatrices("winograd_input", m, n, bT);
   return {
     filtering,
-    input: tilesToMatrices("winograd_input", m, n, bT),
+    input,
+    inputFromTexels: withTexels(input, ["pixels"]),
     outputGradient: tilesToMatrices("winograd_output_gradient", m, m, transpose(aT)),
     weight: defineKernel({
       name: "winograd_weight",

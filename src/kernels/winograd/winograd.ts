@@ -27,6 +27,7 @@ const { m, n } = transforms.filtering;
 /** What Winograd's convolutions need beside the products. */
 export const winogradTransforms = (epilogue: Epilogue = noEpilogue): readonly Kernel[] => [
   transforms.input,
+  transforms.inputFromTexels,
   transforms.outputGradient,
   transforms.weight,
   transforms.output(epilogue),
@@ -126,7 +127,7 @@ export function winogradInputGradient<T>(
 function convolution<T>(product: Product, tile: GemmTile, s: Conv2dShape, t: Operands<T>): Dispatch<T>[] {
   const { x, weight, y, xMatrices, weightMatrices, yMatrices } = t;
   const dispatches: Dispatch<T>[] = [
-    inputTransform(s, { pixels: x, matrices: xMatrices }),
+    inputTransform(tile, s, { pixels: x, matrices: xMatrices }),
     weightTransform(s, product === "conv2d_input_gradient", { weight, matrices: weightMatrices }),
     {
       ...pointwise(s, conv2dForward(tile, pointwiseShape(s), { x: xMatrices, weight: weightMatrices, y: yMatrices })),
@@ -165,7 +166,7 @@ export function winogradWeightGradient<T>(
   const size = s.streams * n * n * matrixStride(s.inChannels, s.outChannels);
   const weights = weightsOf(s);
   const dispatches: Dispatch<T>[] = [
-    inputTransform(s, { pixels: x, matrices: xMatrices }),
+    inputTransform(tile, s, { pixels: x, matrices: xMatrices }),
     dispatch(outputGradient, { pixels: dy, matrices: yMatrices }, gradientTiles.params, gradientTiles.workgroups, {
       ...byStream(s, ["pixels", "matrices"]),
     }),
@@ -183,10 +184,16 @@ export function winogradWeightGradient<T>(
   return dispatches.map((d) => named("conv2d_weight_gradient", d));
 }
 
-function inputTransform<T>(s: Conv2dShape, t: { readonly pixels: T; readonly matrices: T }): Dispatch<T> {
+/** A pixel is read for two tiles or more: where products read such an operand from a texture, this does too. */
+function inputTransform<T>(
+  tile: GemmTile,
+  s: Conv2dShape,
+  t: { readonly pixels: T; readonly matrices: T },
+): Dispatch<T> {
   const { height, width, inChannels, padding, sharedInput } = s;
   const { params, workgroups } = tilesOf(s, { height, width, channels: inChannels, padding, shared: sharedInput });
-  return dispatch(transforms.input, t, params, workgroups, {
+  const isFromTexels = "texels" in tile && tile.texels?.includes("a");
+  return dispatch(isFromTexels ? transforms.inputFromTexels : transforms.input, t, params, workgroups, {
     ...byStream(s, sharedInput ? ["matrices"] : ["pixels", "matrices"]),
   });
 }
