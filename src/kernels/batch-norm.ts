@@ -20,17 +20,7 @@ import {
   storeFusionSums,
 } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, type Kernel, unroll } from "./kernel.ts";
-import {
-  countRows,
-  eachRow,
-  forThread,
-  loopRows,
-  planMap,
-  planSum,
-  type RowShape,
-  rowParams,
-  stepRows,
-} from "./rows.ts";
+import { countRows, eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
 
 /**
  * Mean and (biased) variance of each block of rows. Values are taken relative to the block's first row, so that a large
@@ -242,7 +232,7 @@ function applyKernel(epilogue: NormEpilogue): Kernel {
       wgsl: fusion
         ? forThread(
             `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
-${stepRows(`${unroll(3, (g) => activation(residual, `${g}`, at(g)))}${storeFused}`)}`,
+${eachRow(`${unroll(3, (g) => activation(residual, `${g}`, at(g)))}${storeFused}`)}`,
             { allStreams: true },
           )
         : forThread(`${loadChannel("", "(params.firstStream + stream)")}

@@ -1,5 +1,5 @@
 /** Kernels that treat every element alike. */
-import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
+import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 
 /**
  * Where the q-th of `perLane` elements of an invocation lies in its workgroup's stretch of 64 · perLane. Eight neighbours
@@ -16,14 +16,11 @@ export const placeOf = (perLane: number, q: number): string =>
 export function elementwise(perLane: number, code: string): string {
   return `
 fn run(group: u32, lane: u32) {
-${unroll(
-  perLane,
-  (q) => `  {
-    let i = group * ${64 * perLane}u + ${placeOf(perLane, q)};
-    if (i < params.size) {${code}
-    }
-  }`,
-)}
+  let first = group * ${64 * perLane}u + ${placeOf(perLane, 0)};
+  let end = min(first + ${8 * perLane}u, params.size);
+  for (var i = first; i < end; i += 8u) {
+    ${code}
+  }
 }`;
 }
 
@@ -35,16 +32,12 @@ fn run(group: u32, lane: u32) {
   let stream = divide(group, params.groupsPerStream);
   let first = stream * params.size;
   let inStream = group - stream * params.groupsPerStream;
-${unroll(
-  perLane,
-  (q) => `  {
-    let j = inStream * ${64 * perLane}u + ${placeOf(perLane, q)};
-    if (j < params.size) {
-      let i = first + j;
-      ${code}
-    }
-  }`,
-)}
+  let place = inStream * ${64 * perLane}u + ${placeOf(perLane, 0)};
+  let end = min(place + ${8 * perLane}u, params.size);
+  for (var j = place; j < end; j += 8u) {
+    let i = first + j;
+    ${code}
+  }
 }`;
 
 const streamParams = { size: "u32", groupsPerStream: "u32" } as const;

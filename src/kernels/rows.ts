@@ -4,7 +4,7 @@
  * Neighbours own neighbouring channels. Maps take rows far apart, so that each of their loads runs through memory in
  * order; sums take rows that follow each other, so that one load does. (On lavapipe either is slower the other way.)
  */
-import { divideUp, unroll } from "./kernel.ts";
+import { divideUp } from "./kernel.ts";
 
 /** Sizes of a tensor [streams, rows, channels]; `channels4` counts vec4f. */
 export interface RowShape {
@@ -89,22 +89,11 @@ ${body}
 }`;
 }
 
-/** Runs `code` for each `row` of an invocation under planMap; `i` is its index. */
+/**
+ * Runs `code` for each `row` of an invocation under planMap; `i` is its index. In a loop: copies of `code` are no faster on
+ * lavapipe, and take long to compile.
+ */
 export function eachRow(code: string): string {
-  return unroll(
-    rowsPerLane,
-    (q) => `    {
-      let row = firstRow + ${q}u * params.rowStep;
-      if (row < params.rows) {
-        let i = first + ${q}u * params.threads;
-        ${code}
-      }
-    }`,
-  );
-}
-
-/** As eachRow, in a loop: where `code` is long, four copies of it take long to compile. */
-export function stepRows(code: string): string {
   return `
     let rowEnd = min(params.rows, firstRow + ${rowsPerLane}u * params.rowStep);
     var i = first;
