@@ -2,12 +2,11 @@
 import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 
 /**
- * Where the q-th of `perLane` elements of an invocation lies in its workgroup's stretch of 64 · perLane. Eight neighbours
- * read side by side, and an invocation's elements lie close together: software drivers run eight invocations to their
+ * Where the first of `perLane` elements of an invocation lies in its workgroup's stretch of 64 · perLane; the others follow
+ * eight apart. Eight neighbours read side by side, and an invocation's elements lie close together: software drivers run eight invocations to their
  * end before the next eight, and the memory is streamed; on a GPU, 8 vec4f are a cache line.
  */
-export const placeOf = (perLane: number, q: number): string =>
-  `(lane >> 3u) * ${8 * perLane}u + ${8 * q}u + (lane & 7u)`;
+export const firstPlace = (perLane: number): string => `(lane >> 3u) * ${8 * perLane}u + (lane & 7u)`;
 
 /**
  * The body of a kernel whose invocations run `code` for `perLane` elements `i` below `params.size`.
@@ -16,7 +15,7 @@ export const placeOf = (perLane: number, q: number): string =>
 export function elementwise(perLane: number, code: string): string {
   return `
 fn run(group: u32, lane: u32) {
-  let first = group * ${64 * perLane}u + ${placeOf(perLane, 0)};
+  let first = group * ${64 * perLane}u + ${firstPlace(perLane)};
   let end = min(first + ${8 * perLane}u, params.size);
   for (var i = first; i < end; i += 8u) {
     ${code}
@@ -32,7 +31,7 @@ fn run(group: u32, lane: u32) {
   let stream = divide(group, params.groupsPerStream);
   let first = stream * params.size;
   let inStream = group - stream * params.groupsPerStream;
-  let place = inStream * ${64 * perLane}u + ${placeOf(perLane, 0)};
+  let place = inStream * ${64 * perLane}u + ${firstPlace(perLane)};
   let end = min(place + ${8 * perLane}u, params.size);
   for (var j = place; j < end; j += 8u) {
     let i = first + j;

@@ -9,7 +9,7 @@
  * In f16 the gradients are multiples of the true ones by the loss scale, by which the step divides. One that overflows
  * leaves out that one step, and `endUpdate` decides on the scale.
  */
-import { placeOf } from "./elementwise.ts";
+import { firstPlace } from "./elementwise.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 import { magnitude, statusWords } from "./watch.ts";
 
@@ -37,9 +37,9 @@ const forBlock = (code: string, gradient: string) => `
   var rate = ${rateOfSegment};
   var decay = ${decayOfSegment};
   let isMixed = segments[3u * segment] < (block + 1u) * ${blockVectors}u;
-  // In a loop: eight copies take six times as long to compile, and are no faster.
-  let firstPlace = ${placeOf(perLane, 0)};
-  for (var place = firstPlace; place < firstPlace + ${8 * perLane}u; place += 8u) {
+  // In a loop: eight copies take six times as long to compile, and longer to run.
+  let first = ${firstPlace(perLane)};
+  for (var place = first; place < first + ${8 * perLane}u; place += 8u) {
     let i = local * ${blockVectors}u + place;
     if (i < params.size) {
       if (isMixed) {

@@ -2,8 +2,8 @@
  * The watch for values that are not finite. What it finds it counts in `status` on the device, which the optimizer looks at
  * before it writes anything (sgd.ts).
  */
-import { placeOf } from "./elementwise.ts";
-import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
+import { firstPlace } from "./elementwise.ts";
+import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 
 /** What the words of `status` hold. */
 export const statusWords = {
@@ -45,15 +45,11 @@ const watchKernel = defineKernel({
 ${magnitude}
 fn run(group: u32, lane: u32) {
   var largest = 0u;
-  ${unroll(
-    8,
-    (q) => `{
-    let i = group * 512u + ${placeOf(8, q)};
-    if (i < params.size) {
-      largest = max(largest, magnitude(vec4f(x[i])));
-    }
-  }`,
-  )}
+  let first = group * 512u + ${firstPlace(8)};
+  let end = min(first + 64u, params.size);
+  for (var i = first; i < end; i += 8u) {
+    largest = max(largest, magnitude(vec4f(x[i])));
+  }
   if (largest >= 0x7f800000u) {
     atomicAdd(&status[params.slot], 1u);
   }
