@@ -153,13 +153,11 @@ export class Tape {
       const dOutput = this.#gradients.get(operation.output);
       if (!dOutput || !operation.output.needsGrad) continue;
       if (!operation.backward) throw new Error(`backward: ${operation.name} has no gradient`);
-      const backward = operation.backward;
-      this.#within(`${operation.name} backward`, () => {
-        const gradients = backward(dOutput);
-        operation.inputs.forEach((x, i) => {
-          const dx = gradients[i];
-          if (dx && x.needsGrad) this.#addGradient(x, dx);
-        });
+      const { name, inputs, backward } = operation;
+      const gradients = this.#within(`${name} backward`, () => backward(dOutput));
+      inputs.forEach((x, i) => {
+        const dx = gradients[i];
+        if (dx && x.needsGrad) this.#within(`${x.name}.sum of gradients`, () => this.#addGradient(x, dx));
       });
     }
   }

@@ -68,6 +68,9 @@ it("a step's profile is the whole step, with all products of its convolutions", 
   expect(first.at(-1)).toMatchObject({ kernel: "running_statistics", strategy: null });
   const products = first.filter(({ kernel }) => /^conv2d_(forward|input_gradient|weight_gradient)/.test(kernel));
   expect(products.filter(({ strategy }) => strategy === null)).toEqual([]);
+  // Where a block begins, gradients meet: those of its first convolution, and of its downsampling one or the residual.
+  const meetings = first.filter(({ operation }) => operation.endsWith(".sum of gradients"));
+  expect(meetings.map(({ kernel }) => kernel)).toEqual(Array(5).fill("combine"));
   const { ms, encodeMs } = await runner.run();
   expect(encodeMs).toBeLessThan(ms);
   expect((await runner.profile()).map(({ kernel }) => kernel)).toEqual(first.map(({ kernel }) => kernel));
@@ -75,6 +78,7 @@ it("a step's profile is the whole step, with all products of its convolutions", 
   const convolutions = 1 + 3 * 5 + 4;
   const [forward, input, weight] = convolutionProducts.map((product) => {
     const members = first.filter((dispatch, i) => convolutionProduct(dispatch, i, first) === product);
+    expect(members.filter(({ kernel }) => kernel === "combine")).toEqual([]);
     return {
       convolutions: new Set(members.map(({ operation }) => operation)).size,
       operations: members.reduce((sum, { operations }) => sum + operations, 0),
