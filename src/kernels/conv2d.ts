@@ -23,8 +23,8 @@ import { type GradientWatch, watchedStores } from "./watch.ts";
 
 /** Sizes of a convolution; `inChannels` and `outChannels` are the padded counts. */
 export interface Conv2dShape {
-  /** Input channels times output channels, without padding: what operations are counted by. */
-  readonly channelPairs: number;
+  /** Channels without padding: what operations are counted by. */
+  readonly channels: { readonly in: number; readonly out: number };
   readonly streams: number;
   /** One image for all streams: x has a single slice. */
   readonly sharedInput: boolean;
@@ -83,7 +83,7 @@ function paramsOf(s: Conv2dShape): Record<keyof typeof shapeParams, number> {
 /** Multiplications and additions of any one of the three products; every output pixel counts with every tap, no channel of padding. */
 export function conv2dOperations(s: Conv2dShape): number {
   const taps = s.kernelHeight * s.kernelWidth;
-  return 2 * s.streams * s.batch * s.outHeight * s.outWidth * taps * s.channelPairs;
+  return 2 * s.streams * s.batch * s.outHeight * s.outWidth * taps * s.channels.in * s.channels.out;
 }
 
 /** Rows are output pixels, k runs over taps and input channels, columns are output channels. */
@@ -136,10 +136,12 @@ ${unroll(4, (v) => `let ${name}${v} = load_weight(${name}at + ${v}u * panelWidth
 /**
  * The same product for few input channels (the first convolution has one vec4f): k runs along a whole row of the
  * kernel, whose taps lie side by side in x and in the weight, so that the loop is long enough to pay for its set-up.
+ * Of a single vec4f, `channels` are not padding.
  */
-const forwardNarrow = (epilogue: Epilogue): GemmProblem => ({
+const forwardNarrow = (epilogue: Epilogue, channels = 4): GemmProblem => ({
   ...forward(epilogue),
-  name: `conv2d_forward_narrow${epilogue.name}`,
+  name: `conv2d_forward_narrow${channels === 4 ? "" : channels}${epilogue.name}`,
+  usedKs: channels,
   kLimit: "params.kw * params.cIn4",
   loop: (body, step, rows) => /* wgsl */ `
   let rowLength = params.wIn * params.cIn4;
@@ -315,6 +317,7 @@ const watchedWeightGradient: GemmProblem = {
 export const gemmProblems = (epilogue: Epilogue = noEpilogue): readonly GemmProblem[] => [
   forward(epilogue),
   forwardNarrow(epilogue),
+  forwardNarrow(epilogue, 3),
   inputGradient,
   weightGradient,
   watchedWeightGradient,
@@ -341,8 +344,10 @@ function sizesOf(s: Conv2dShape) {
   };
 }
 
-const forwardProblem = (s: Conv2dShape, epilogue = noEpilogue): GemmProblem =>
-  (s.kernelWidth > 1 && s.inChannels / 4 < narrowChannels ? forwardNarrow : forward)(epilogue);
+function forwardProblem(s: Conv2dShape, epilogue = noEpilogue): GemmProblem {
+  const isNarrow = s.kernelWidth > 1 && s.inChannels / 4 < narrowChannels;
+  return isNarrow ? forwardNarrow(epilogue, Math.min(s.channels.in, 4)) : forward(epilogue);
+}
 
 const rowsOfForward = (s: Conv2dShape) => s.batch * s.outHeight * s.outWidth;
 

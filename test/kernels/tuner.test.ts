@@ -34,7 +34,7 @@ const unknownAdapter = (more: Partial<Record<keyof Device, unknown>> = {}) =>
 
 const convolution = (size: number, channels: number, outChannels = channels): Conv2dShape => ({
   ...{ streams: 1, sharedInput: false, batch: 2, height: size, width: size, outHeight: size, outWidth: size },
-  channelPairs: channels * outChannels,
+  channels: { in: channels, out: outChannels },
   ...{ inChannels: channels, outChannels, kernelHeight: 3, kernelWidth: 3, stride: 1, padding: 1 },
 });
 const large = forwardProduct(convolution(28, 128));

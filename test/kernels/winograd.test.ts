@@ -197,7 +197,7 @@ it("other convolutions are refused by the rule", async () => {
 describe("the choice", () => {
   const shapeOf = (streams: number, batch: number, side: number, channels: number): Conv2dShape => ({
     ...{ streams, sharedInput: false, batch, height: side, width: side, inChannels: channels },
-    channelPairs: channels ** 2,
+    channels: { in: channels, out: channels },
     ...{ outHeight: side, outWidth: side, outChannels: channels },
     ...{ kernelHeight: 3, kernelWidth: 3, stride: 1, padding: 1 },
   });

@@ -54,7 +54,7 @@ describe("a run's kernels", () => {
     // Forward in training and in validation, which has batches of the same size; both gradients.
     const kinds = Object.keys(configOf(whole).kernels.tiles!).map((name) => name.split(" ")[0]);
     expect(new Set(kinds)).toEqual(
-      new Set(["conv2d_forward", "conv2d_forward_narrow", "conv2d_input_gradient", "conv2d_weight_gradient"]),
+      new Set(["conv2d_forward", "conv2d_forward_narrow3", "conv2d_input_gradient", "conv2d_weight_gradient"]),
     );
   });
 

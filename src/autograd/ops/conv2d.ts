@@ -141,7 +141,7 @@ function conv2dShape(x: Tensor, weight: Tensor, stride: number, padding: number)
     batch: batch!,
     height: height!,
     width: width!,
-    channelPairs: inChannels! * outChannels!,
+    channels: { in: inChannels!, out: outChannels! },
     inChannels: padTo4(inChannels!),
     outHeight,
     outWidth,

@@ -46,7 +46,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
 /** A matrix product as a 1×1 convolution over `rows` images of one pixel. */
 function pointwise(rows: number, inFeatures: number, outFeatures: number): Conv2dShape {
   return {
-    channelPairs: inFeatures * outFeatures,
+    channels: { in: inFeatures, out: outFeatures },
     streams: 1,
     sharedInput: false,
     batch: rows,

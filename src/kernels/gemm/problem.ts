@@ -27,6 +27,8 @@ export interface GemmProblem {
   readonly operandColumn?: (j: string) => string;
   /** For aVector "k": the number of groups of four k's that `k` counts within the innermost loop. */
   readonly kLimit?: string;
+  /** How many k's of each group of four may be other than zero, the first ones. A core can leave out the rest. Default 4. */
+  readonly usedKs?: number;
   /** The loops over K around `body`, which runs once for `step` groups of four k's. */
   readonly loop: (body: string, step: number, rows: readonly string[]) => string;
   /** For aVector "rows": a loop that leaves it to `locate` to find out where a single k lies. */

@@ -20,6 +20,7 @@ export function registerGemm(problem: GemmProblem, tile: RegisterTile): Kernel {
   const { lanesDown, lanesAcross, rowsPerLane, columnVectors } = tile;
   if (rowsPerLane % 4 !== 0)
     throw new RangeError(`a register tile's rowsPerLane is ${rowsPerLane}, not a multiple of 4`);
+  const { usedKs = 4 } = problem;
   const alongK = problem.aVector === "k";
   /** Rows (or groups of four) that a lane loads; neighbouring lanes take neighbouring ones. */
   const units = alongK ? rowsPerLane : rowsPerLane / 4;
@@ -35,7 +36,7 @@ export function registerGemm(problem: GemmProblem, tile: RegisterTile): Kernel {
 ${unroll(
   columnVectors,
   (j) => `${problem.loadB(`b${j}_`, `${j}`, "k")}
-${unroll(4, (v) => unroll(rowsPerLane, (i) => `c${i}_${j} += ${a(i, v)} * b${j}_${v};`))}`,
+${unroll(usedKs, (v) => unroll(rowsPerLane, (i) => `c${i}_${j} += ${a(i, v)} * b${j}_${v};`))}`,
 )}`;
 
   return defineKernel({

@@ -35,6 +35,7 @@ export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
   const { lanes, across, rows, columnVectors, order } = tile;
   const parts = lanes / across;
   if (!Number.isInteger(parts)) throw new RangeError(`subgroup tile: ${across} lanes do not divide ${lanes}`);
+  const { usedKs = 4 } = problem;
   const alongK = problem.aVector === "k";
   /** What a part loads of A for each k (or group of four k's), and in how many turns. */
   const units = alongK ? rows : rows / 4;
@@ -64,11 +65,11 @@ export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
   const byAccumulator = unroll(
     columnVectors,
     (j) => `${loadOfB(j)}
-${unroll(rows, (i) => `c${i}_${j} += ${unroll(4, (v) => `${broadcast(i, v)} * b${j}_${v}`, " + ")};`)}`,
+${unroll(rows, (i) => `c${i}_${j} += ${unroll(usedKs, (v) => `${broadcast(i, v)} * b${j}_${v}`, " + ")};`)}`,
   );
   const productsOf = (i: number, v: number) => `let a${i}at${v} = vec4f(${broadcast(i, v)});
 ${unroll(columnVectors, (j) => `c${i}_${j} = fma(a${i}at${v}, b${j}_${v}, c${i}_${j});`, " ")}`;
-  const byK = `${unroll(columnVectors, loadOfB)}\n${unroll(4, (v) => unroll(rows, (i) => productsOf(i, v)))}`;
+  const byK = `${unroll(columnVectors, loadOfB)}\n${unroll(usedKs, (v) => unroll(rows, (i) => productsOf(i, v)))}`;
   const body = `${loadsOfA}\n${order === "accumulator" ? byAccumulator : byK}`;
 
   return defineKernel({
