@@ -94,14 +94,40 @@ fn run(group: u32, ${parts === 1 ? "lane" : "subgroupLane"}: u32) {${gridPositio
   ${unroll(rows, (i) => unroll(columnVectors, (j) => `var c${i}_${j} = vec4f();`, " "))}
   ${problem.loop(body, 1, loadNames)}
   ${observeSums(problem, rows, columnVectors)}
-  ${unroll(
-    columnVectors,
-    (j) => `if (columnIndex${j} < params.columns) {
-${problem.column?.(`column${j}`) ?? ""}
-${unroll(rows, (i) => `  { let row = ${partTile} * ${rows}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, `c${i}_${j}`)} } }`)}
-  }`,
-  )}
+  ${stores(problem, tile, partTile)}
   ${problem.finish ?? ""}
 }`,
   });
+}
+
+/** Stores that are spelt out: all those of a tile of 32×64 take a compiler longer than all else, and are no faster. */
+const storesAtATime = 8;
+
+/** Stores the sums `c<row>_<column>` of a part, some rows at a time; the number of turns is no constant, or they are unrolled. */
+function stores(problem: GemmProblem, { rows, columnVectors }: SubgroupTile, partTile: string): string {
+  const atATime = largestDivisor(rows, Math.max(1, storesAtATime / columnVectors));
+  const turns = rows / atATime;
+  /** The sum in row i of a turn. */
+  const sum = (i: number, j: number) =>
+    Array.from({ length: turns }, (_, t) => `c${t * atATime + i}_${j}`).reduce(
+      (earlier, next, t) => `select(${earlier}, ${next}, turn == ${t}u)`,
+    );
+  return `
+  let firstRow = ${partTile} * ${rows}u;
+  for (var turn = 0u; (turn < ${turns}u) & (firstRow + turn * ${atATime}u < params.rows); turn++) {
+    ${unroll(
+      columnVectors,
+      (j) => `if (columnIndex${j} < params.columns) {
+      ${problem.column?.(`column${j}`) ?? ""}
+      ${unroll(atATime, (i) => `{ let row = firstRow + turn * ${atATime}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, sum(i, j))} } }`)}
+    }`,
+    )}
+  }`;
+}
+
+/** The largest divisor of `count` that is not above `most`. */
+function largestDivisor(count: number, most: number): number {
+  let divisor = Math.min(count, most);
+  while (count % divisor !== 0) divisor--;
+  return divisor;
 }

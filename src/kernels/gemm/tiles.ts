@@ -220,8 +220,8 @@ const lavapipeTile = (rows: number, columnVectors: number, texels: Texels | null
   ...(texels && { texels }),
 });
 
-/** Of weight gradients: a tenth faster than one vector of columns; the others' code would take 3 s to compile with two. */
-const lavapipeGradientTile = (texels: Texels | null): SubgroupTile => lavapipeTile(32, 2, texels);
+/** Two vectors of columns in a lane, where C has so many: with 20 rows or more a tenth faster than one. */
+const lavapipeWideTile = (rows: number): SubgroupTile => lavapipeTile(rows, 2, "ab");
 
 /**
  * Rows from which lavapipe reads B through a texture. It is copied once and read once for every tile of rows: from two tiles
@@ -274,16 +274,14 @@ function lavapipeTableTile({ kind, rows, columns, aVector, depth, slices }: Prod
   const isAlike = rows * columns * depth * slices < leastWork;
   if (aVector === "rows") {
     const still = lavapipeStationary(depth, isWide ? "ab" : null);
-    return still ?? (isWide || isAlike ? lavapipeGradientTile("ab") : lavapipeTile(32, 1, null));
+    return still ?? (isWide || isAlike ? lavapipeWideTile(32) : lavapipeTile(32, 1, null));
   }
-  const isForward = kind.startsWith("conv2d_forward");
   // With a bias it is a pipeline of its own anyway: the one that compiles fastest.
-  if (isAlike) return isForward ? lavapipeTile(8, 1, null) : lavapipeTile(32, 1, "ab");
-  // The stem's kernel, all address, takes twice as long to compile with 32 rows, and is as fast with 16.
-  const height = kind.startsWith("conv2d_forward_narrow") ? 16 : bestHeight(lavapipeHeights, rows);
+  if (isAlike) return kind.startsWith("conv2d_forward") ? lavapipeTile(8, 1, null) : lavapipeWideTile(32);
+  const height = bestHeight(lavapipeHeights, rows);
   // The lowest tiles do little else than reading B, once.
   if (!isWide || height < 16) return lavapipeTile(height, 1, null);
-  return lavapipeTile(height, 1, rows >= rowsForTexelsOfB ? "ab" : "a");
+  return rows >= rowsForTexelsOfB ? lavapipeWideTile(height) : lavapipeTile(height, 1, "a");
 }
 
 /** Workgroups that keep the adapter busy: below this number a sum is split. */
@@ -293,10 +291,12 @@ export function parallelism(device: Device): number {
 
 /** Every tile that the adapter's table or a measurement on it can give. */
 export function everyTile(adapter: TileAdapter): GemmTile[] {
-  const texels = [null, "a", "ab"] as const;
   const forLavapipe = [
-    ...lavapipeHeights.flatMap(({ rows }) => texels.map((texels) => lavapipeTile(rows, 1, texels))),
-    ...texels.map(lavapipeGradientTile),
+    ...lavapipeHeights.flatMap(({ rows }) => [
+      lavapipeTile(rows, 1, null),
+      lavapipeTile(rows, 1, "a"),
+      lavapipeWideTile(rows),
+    ]),
     ...stationaryDepths.flatMap(({ depth }) => lavapipeStationary(depth, "ab") ?? []),
   ];
   const forSwiftShader = (["k", "rows"] as const).flatMap((aVector) =>
