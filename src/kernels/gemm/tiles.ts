@@ -234,12 +234,16 @@ const columnsForTexels = 16;
 /** Products of less work (rows times columns times depth, of all slices) take any tile in no time. */
 const leastWork = 2 ** 17;
 
-/** SwiftShader's compiler takes a second for 16 rows and four for 32; only weight gradients gain half of their speed by it. */
-const swiftShaderTile = (aVector: Product["aVector"], columnVectors: number): SubgroupTile => ({
+const swiftShaderHeights: readonly Height[] = [
+  { rows: 32, cost: 1 },
+  { rows: 16, cost: 1.1 },
+];
+
+const swiftShaderTile = (rows: number, columnVectors: number): SubgroupTile => ({
   strategy: "subgroup",
   lanes: 4,
   across: 4,
-  rows: aVector === "rows" ? 32 : 16,
+  rows,
   columnVectors,
   order: "k",
 });
@@ -258,10 +262,8 @@ export function tableTile(adapter: TileAdapter, product: Product, precision: Pre
     case "swiftshader": {
       if (lanes !== 4) return sharedTile;
       const columnVectors = columns > lanes ? 2 : 1;
-      return (
-        (aVector === "rows" ? stationaryTile(lanes, depth, columnVectors) : null) ??
-        swiftShaderTile(aVector, columnVectors)
-      );
+      const still = aVector === "rows" ? stationaryTile(lanes, depth, columnVectors) : null;
+      return still ?? swiftShaderTile(bestHeight(swiftShaderHeights, product.rows), columnVectors);
     }
     default:
       return null;
@@ -299,8 +301,8 @@ export function everyTile(adapter: TileAdapter): GemmTile[] {
     ]),
     ...stationaryDepths.flatMap(({ depth }) => lavapipeStationary(depth, "ab") ?? []),
   ];
-  const forSwiftShader = (["k", "rows"] as const).flatMap((aVector) =>
-    [1, 2].map((columnVectors) => swiftShaderTile(aVector, columnVectors)),
+  const forSwiftShader = swiftShaderHeights.flatMap(({ rows }) =>
+    [1, 2].map((columnVectors) => swiftShaderTile(rows, columnVectors)),
   );
   const forBoth = [4, 8].flatMap(stationaryTiles);
   return [...tilesOf(adapter, "f16"), ...forLavapipe, ...forSwiftShader, ...forBoth];
