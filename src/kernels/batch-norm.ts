@@ -20,7 +20,7 @@ import {
   storeFusionSums,
 } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, type Kernel, unroll } from "./kernel.ts";
-import { countRows, eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
+import { countRows, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
 
 /**
  * Mean and (biased) variance of each block of rows. Values are taken relative to the block's first row, so that a large
@@ -94,7 +94,7 @@ fn run(group: u32, lane: u32) {
     var variance = vec4f();
     for (var b = 0u; b < params.blocks; b++) {
       let at = 2u * (stream * params.threads + b * params.channels4 + channel);
-      let added = f32(min(params.blockStep, params.rows - b * params.blockStep));
+      let added = f32(min(params.perThread, params.rows - b * params.perThread));
       let share = added / (n + added);
       let delta = partials[at] - offset;
       offset += delta * share;
@@ -232,11 +232,11 @@ function applyKernel(epilogue: NormEpilogue): Kernel {
       wgsl: fusion
         ? forThread(
             `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
-${eachRow(`${unroll(3, (g) => activation(residual, `${g}`, at(g)))}${storeFused}`)}`,
+${loopRows(`${unroll(3, (g) => activation(residual, `${g}`, at(g)))}${storeFused}`)}`,
             { allStreams: true },
           )
         : forThread(`${loadChannel("", "(params.firstStream + stream)")}
-${eachRow(`${activation(residual, "", "i")}
+${loopRows(`${activation(residual, "", "i")}
       y[i] = as_y(f);`)}`),
     }),
   );
@@ -420,7 +420,7 @@ const inputGradientKernel = defineKernel({
   wgsl: forThread(`${loadChannel("", "(params.firstStream + stream)")}
     let meanDz = dBias[c] * params.batchShare;
     let meanDzX = dWeight[c] * params.batchShare;
-${eachRow(`${activation(false, "", "i")}
+${loopRows(`${activation(false, "", "i")}
         let d_ = ${unrectified("vec4f(dy[i])", "f")};
         dx[i] = as_dx(scale * (d_ - meanDz - ${centred("", "i")} * invStd * meanDzX));`)}`),
 });

@@ -3,8 +3,8 @@ import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 
 /**
  * Where the first of `perLane` elements of an invocation lies in its workgroup's stretch of 64 · perLane; the others follow
- * eight apart. Eight neighbours read side by side, and an invocation's elements lie close together: software drivers run eight invocations to their
- * end before the next eight, and the memory is streamed; on a GPU, 8 vec4f are a cache line.
+ * eight apart. Eight neighbours read side by side, and an invocation's elements lie close together: software drivers run
+ * eight invocations to their end before the next eight, and the memory is streamed; on a GPU, 8 vec4f are a cache line.
  */
 export const firstPlace = (perLane: number): string => `(lane >> 3u) * ${8 * perLane}u + (lane & 7u)`;
 
@@ -23,7 +23,8 @@ fn run(group: u32, lane: u32) {
 }`;
 }
 
-const perLane = 4;
+/** Enough to pay for what an invocation does before its first element. */
+const perLane = 16;
 
 /** As elementwise, for tensors of several streams, each with workgroups of its own so that it can be bound alone. */
 const byStream = (code: string): string => `

@@ -9,7 +9,7 @@
  * The weights are one tensor [4, 1] or [4, C], rows in the order α_p, α_s, β_p, β_s.
  */
 import { type Dispatch, defineKernel, dispatch } from "./kernel.ts";
-import { eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
+import { forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
 import { sumAxis } from "./sum.ts";
 
 export interface FusionOptions {
@@ -69,7 +69,7 @@ const fuseForwardKernel = defineKernel({
   params: { ...rowParams, ...fusionParams },
   wgsl: forThread(
     `${loadFusionWeights}
-${eachRow(`
+${loopRows(`
       let f0 = vec4f(f[i]);
       let f1 = vec4f(f[params.streamSize + i]);
       let f2 = vec4f(f[2u * params.streamSize + i]);${storeFused}`)}`,

@@ -1,7 +1,7 @@
 /** Pooling over images [streams, batch, height, width, channels]. */
 import { type FusionOptions, fusionParams, fusionParamValues, loadFusionWeights, storeFused } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
-import { eachRow, forThread, planMap, rowParams } from "./rows.ts";
+import { forThread, loopRows, planMap, rowParams } from "./rows.ts";
 import { sumAxis } from "./sum.ts";
 
 /** Sizes of a pooling; `channels4` counts vec4f. Windows have at most 255 places. */
@@ -78,7 +78,7 @@ const maxPoolKernel = defineKernel({
   outputs: { y: "vec4", places: "u32" },
   params: { ...rowParams, ...poolParams },
   wgsl: `${windowMaximum}${forThread(
-    eachRow(`
+    loopRows(`
       let maximum = windowMaximum(stream, row, channel);
       y[i] = as_y(maximum.value);
       places[i] = maximum.places;`),
@@ -92,7 +92,7 @@ const maxPoolFusionKernel = defineKernel({
   params: { ...rowParams, ...poolParams, ...fusionParams },
   wgsl: `${windowMaximum}${forThread(
     `${loadFusionWeights}
-${eachRow(`
+${loopRows(`
       ${unroll(
         3,
         (g) => `
@@ -154,7 +154,7 @@ fn gather(stream: u32, row: u32, channel: u32) -> vec4f {
   }
   return sum;
 }
-${forThread(eachRow(`dx[i] = as_dx(gather(stream, row, channel));`))}`,
+${forThread(loopRows(`dx[i] = as_dx(gather(stream, row, channel));`))}`,
 });
 
 /** dx: each pixel gathers the gradients of the windows whose maximum it was. */

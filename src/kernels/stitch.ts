@@ -6,7 +6,7 @@
  */
 import { sumFusionBlocks } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch } from "./kernel.ts";
-import { eachRow, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
+import { forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
 
 const stitchForwardKernel = defineKernel({
   name: "stitch_forward",
@@ -18,7 +18,7 @@ const stitchForwardKernel = defineKernel({
     // A row of W in each vec4f, the other half of which is padding.
     let toA = weight[0];
     let toE = weight[1];
-${eachRow(`
+${loopRows(`
       let a = vec4f(x[i]);
       let e = vec4f(x[params.streamSize + i]);
       y[i] = as_y(toA.x * a + toA.y * e);

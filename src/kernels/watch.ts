@@ -36,6 +36,10 @@ fn magnitude(x: vec4f) -> u32 {
   return max(max(bits.x, bits.y), max(bits.z, bits.w));
 }`;
 
+/** vec4f that an invocation looks at. */
+const perLane = 32;
+const perGroup = 64 * perLane;
+
 const watchKernel = defineKernel({
   name: "watch_finite",
   inputs: { x: "vec4" },
@@ -45,8 +49,8 @@ const watchKernel = defineKernel({
 ${magnitude}
 fn run(group: u32, lane: u32) {
   var largest = 0u;
-  let first = group * 512u + ${firstPlace(8)};
-  let end = min(first + 64u, params.size);
+  let first = group * ${perGroup}u + ${firstPlace(perLane)};
+  let end = min(first + ${8 * perLane}u, params.size);
   for (var i = first; i < end; i += 8u) {
     largest = max(largest, magnitude(vec4f(x[i])));
   }
@@ -65,7 +69,7 @@ export function watchFinite<T>(
   t: { x: T; status: T },
   slot: number = statusWords.nonFinite,
 ): Dispatch<T> {
-  return dispatch(watchKernel, t, { size, slot, findsLargest: 0 }, divideUp(size, 512));
+  return dispatch(watchKernel, t, { size, slot, findsLargest: 0 }, divideUp(size, perGroup));
 }
 
 /** As watchFinite, into status[3] where gradients are scaled; and the largest magnitude into status[1]. */
@@ -74,7 +78,7 @@ export function watchGradients<T>(
   t: { x: T; status: T },
   { scaled = false }: { scaled?: boolean } = {},
 ): Dispatch<T> {
-  return dispatch(watchKernel, t, { size, slot: gradientSlot({ scaled }), findsLargest: 1 }, divideUp(size, 512));
+  return dispatch(watchKernel, t, { size, slot: gradientSlot({ scaled }), findsLargest: 1 }, divideUp(size, perGroup));
 }
 
 /** The word that counts gradients which are not finite: in f16, where they are `scaled`, they may. */
