@@ -31,10 +31,11 @@ export const memoryTarget: Target = { target: 0.6, floor: 0.07 };
 export const swiftShaderMemoryTarget: Target = { target: 0.6, floor: 0.02 };
 
 /**
- * A whole training step: the time at the ceilings against the time taken. The floor is half of the least that ResNet50's
- * step reached, 22 %; elsewhere than on lavapipe it is none, as none was measured.
+ * A whole training step: the time at the ceilings against the time taken. The floor is somewhat below half of the least that
+ * ResNet50's step reached, 36 %, as other processors may gain less by textures; elsewhere than on lavapipe it is none, as
+ * none was measured.
  */
-export const stepTarget: Target = { target: 0.35, floor: 0.11 };
+export const stepTarget: Target = { target: 0.35, floor: 0.15 };
 
 /** AENet's step on a GPU: our time over PyTorch's at most, whose f16 is automatic mixed precision. */
 export const gpuStepTarget = { f32: 1, f16: 2 };
