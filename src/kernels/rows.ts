@@ -46,7 +46,7 @@ export const planMap = (shape: RowShape): RowPlan => planRows(shape, 16);
 
 /** The plan of a kernel that sums over rows: enough blocks for a GPU, few enough to merge them one after another. */
 export const planSum = (shape: RowShape): RowPlan =>
-  planRows(shape, Math.max(shape.rows > 4096 ? 64 : 32, divideUp(shape.rows, 256)));
+  planRows(shape, Math.max(shape.rows > 4096 ? 64 : 16, divideUp(shape.rows, 256)));
 
 /**
  * Declares `thread`, `block`, `channel`, `firstRow` and `first` (its index), and
