@@ -1,16 +1,22 @@
 /** From recorded dispatches to dispatches that fit the adapter, and the memory that they need; nothing is allocated. */
 import { type Device, GpuError } from "../kernels/device.ts";
-import { mostTexelBytes } from "../kernels/texels.ts";
+import { mostTexelBytes, withoutTexels } from "../kernels/texels.ts";
 import type { BoundRange } from "./bound-range.ts";
 import { mergeDispatches } from "./merge.ts";
-import { alignment, type MemoryPlan, type PlannedTensor, planMemory } from "./planner.ts";
+import { alignment, type MemoryPlan, type PlannedDispatch, type PlannedTensor, planMemory } from "./planner.ts";
 import { asStored } from "./storage-type.ts";
 import type { RecordedDispatch } from "./tape.ts";
 import type { Storage, Tensor } from "./tensor.ts";
-import { planTexels, type TexelPlan } from "./texel-plan.ts";
+import { planTexels, type TexelPlan, type TexelUse } from "./texel-plan.ts";
 
 /** What to do where something does not fit. */
 export const help = "a smaller --micro-batch (or --batch-size, or --image-size) helps";
+
+/**
+ * While a program, with the parameters and gradients that it binds, takes no more than this, it keeps textures of what it
+ * would copy again. AENet's step at 8×64×64 stays below PyTorch's so (docs/performance.md).
+ */
+const roomyBytes = 768 * 2 ** 20;
 
 export interface ProgramOptions {
   /** Share memory between tensors that are not needed at the same time. Default true. */
@@ -100,7 +106,9 @@ export function planProgram(
 ): ProgramPlan {
   const merged = merge ? mergeDispatches(asRecorded, [...inputs, ...outputs]) : asRecorded;
   const recorded = merged.map(asStored);
-  const dispatches = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
+  const split = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
+  // A checked kernel reads everything from buffers.
+  const dispatches = device.boundsChecks ? split.map((one) => ({ ...one, kernel: withoutTexels(one.kernel) })) : split;
   const inputStorages = new Set(inputs.map((t) => t.storage));
   const isPlanned = (storage: Storage) => !storage.persistent && !inputStorages.has(storage);
   const written = new Set<Storage>();
@@ -119,15 +127,11 @@ export function planProgram(
       written.add(storage);
     }
   }
-  const planned = dispatches.map(({ kernel, bindings }) => {
-    const storages = (names: object): PlannedTensor[] =>
-      Object.keys(names)
-        .map((name) => bindings[name]!.storage)
-        .filter(isPlanned);
-    return { reads: storages(kernel.inputs), writes: storages(kernel.outputs) };
-  });
   const kept = new Set<PlannedTensor>(outputs.map((t) => t.storage));
-  const plan = planMemory(planned, kept, { reuse, bankLimit: device.limits.maxBufferSize });
+  const memoryWith = (texels: TexelPlan) => {
+    const planned = dispatches.map((dispatch, time) => plannedDispatch(dispatch, texels.uses[time]!, isPlanned));
+    return planMemory(planned, kept, { reuse, bankLimit: device.limits.maxBufferSize });
+  };
   const inputBytes = [...inputStorages].reduce((sum, s) => sum + aligned(s.byteLength), 0);
   if (inputBytes > device.limits.maxBufferSize) {
     throw new GpuError(
@@ -135,7 +139,10 @@ export function planProgram(
         help,
     );
   }
-  const texels = planTexels(dispatches);
+  const fewest = planTexels(dispatches);
+  const bytes = persistentBytes(recorded) + inputBytes + sum(memoryWith(fewest).banks) + sum(fewest.textures);
+  const texels = planTexels(dispatches, Math.max(0, roomyBytes - bytes));
+  const plan = memoryWith(texels);
   const tooLarge = texels.textures.find((bytes) => bytes > mostTexelBytes(device.limits));
   if (tooLarge !== undefined) {
     throw new GpuError(
@@ -145,6 +152,27 @@ export function planProgram(
   }
   return { dispatches, plan, texels, inputBytes };
 }
+
+/** What a dispatch reads and writes of the planned memory; what textures hold from before it does not read. */
+function plannedDispatch(
+  { kernel, bindings }: BoundDispatch,
+  uses: readonly TexelUse[],
+  isPlanned: (storage: Storage) => boolean,
+): PlannedDispatch {
+  const held = new Set(uses.flatMap(({ binding, isHeld }) => (isHeld ? binding : [])));
+  const storages = (names: readonly string[]): PlannedTensor[] =>
+    names.map((name) => bindings[name]!.storage).filter(isPlanned);
+  const read = Object.keys(kernel.inputs).filter((name) => !held.has(name));
+  return { reads: storages(read), writes: storages(Object.keys(kernel.outputs)) };
+}
+
+/** Bytes of the persistent memory, such as parameters and their gradients, that dispatches bind. */
+function persistentBytes(dispatches: readonly RecordedDispatch[]): number {
+  const storages = new Set(dispatches.flatMap(({ bindings }) => Object.values(bindings).map(({ storage }) => storage)));
+  return sum([...storages].map(({ persistent, byteLength }) => (persistent ? byteLength : 0)));
+}
+
+const sum = (bytes: readonly number[]): number => bytes.reduce((a, b) => a + b, 0);
 
 export const aligned = (bytes: number): number => alignment * Math.ceil(bytes / alignment);
 

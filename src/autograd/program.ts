@@ -155,8 +155,7 @@ export class Program {
         const at = place(storage);
         return { buffer: at.buffer, offset: at.offset + offset, size };
       };
-      // A checked kernel reads everything from buffers.
-      const uses = checked ? [] : texels.uses[i]!;
+      const uses = texels.uses[i]!;
       const inTexture = new Map(uses.map(({ binding, texture }) => [binding, textures[texture]!]));
       const copies = uses.flatMap(({ binding, isHeld }) =>
         isHeld ? [] : copiesToTexels(rangeOf(binding), inTexture.get(binding)!.texture),

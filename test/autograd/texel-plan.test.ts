@@ -24,8 +24,8 @@ const reading = (texels: readonly ("a" | "b")[], bindings: Readonly<Record<"a" |
 });
 
 /** For each dispatch, what it copies and what it finds, with the textures' numbers. */
-const summary = (dispatches: readonly ReturnType<typeof reading>[]) =>
-  planTexels(dispatches).uses.map((uses) =>
+const summary = (dispatches: readonly ReturnType<typeof reading>[], room = 0) =>
+  planTexels(dispatches, room).uses.map((uses) =>
     uses.map(({ binding, texture, isHeld }) => `${binding}${texture}${isHeld ? " held" : ""}`),
   );
 
@@ -71,5 +71,41 @@ describe("planTexels", () => {
       ["a0 held"],
       ["a0"],
     ]);
+  });
+
+  describe("with room", () => {
+    const [larger, large, y] = [tensor(48), tensor(32), tensor(16)];
+    const reads = (a: BoundRange, b: BoundRange) => reading(["a", "b"], { a, b, y });
+    const others = () => reads(tensor(1), tensor(2));
+    const twice = [reads(weight, large), others(), reads(weight, large)];
+
+    it("keeps what would be copied again, and nothing else", () => {
+      const once = [reads(weight, large), others(), reads(larger, weight)];
+      expect(summary(once)).toEqual([
+        ["a0", "b1"],
+        ["a0", "b1"],
+        ["a0", "b1"],
+      ]);
+      expect(summary(once, 1024 * KiB)).toEqual([
+        ["a0", "b1"],
+        ["a1", "b2"],
+        ["a1", "b0 held"],
+      ]);
+      expect(planTexels(once, 1024 * KiB).textures).toEqual([16 * KiB, 48 * KiB, 16 * KiB]);
+    });
+
+    it("keeps the smallest first, as far as the room goes", () => {
+      const copies = (kib: number) =>
+        summary(twice, kib * KiB)
+          .flat()
+          .filter((use) => !use.endsWith("held")).length;
+      expect([0, 15, 16, 47, 48].map(copies)).toEqual([6, 6, 5, 5, 4]);
+    });
+
+    it("copies again what was written since", () => {
+      const write = reading([], { a: dy, b: x, y: weight });
+      const before = summary([...twice, write, reads(weight, large)], 1024 * KiB);
+      expect(before.at(-1)).toEqual([expect.stringMatching(/^a\d$/), "b1 held"]);
+    });
   });
 });
