@@ -1,8 +1,9 @@
 /**
  * Merges recorded dispatches: what maps a tensor elementwise becomes the epilogue of the kernel that writes it, where
- * nobody else reads that tensor, which then never comes to memory; and what nobody reads any more is not computed. So
- * it is what a program needs that decides: the same batch norm of an evaluation is merged into its convolution when the
- * network is only run, and is not where a gradient reads the convolution's output.
+ * nobody else reads that tensor, which then never comes to memory; what only looks at a tensor becomes an observer of that
+ * kernel, for a pass over memory less; and what nobody reads any more is not computed. So it is what a program needs that
+ * decides: the same batch norm of an evaluation is merged into its convolution when the network is only run, and is not
+ * where a gradient reads the convolution's output.
  */
 import type { RecordedDispatch } from "./tape.ts";
 import type { Storage, Tensor } from "./tensor.ts";
@@ -18,16 +19,22 @@ export function mergeDispatches(
   results: readonly Tensor[],
 ): readonly RecordedDispatch[] {
   const kept = new Set(results.map(({ storage }) => storage));
-  return withoutUnread(withEpilogues(recorded, kept), kept);
+  return withoutUnread(withObservers(withEpilogues(recorded, kept)), kept);
+}
+
+/** When each storage is written. */
+function writersOf(dispatches: readonly RecordedDispatch[]): Map<Storage, number[]> {
+  const writers = new Map<Storage, number[]>();
+  for (const [time, dispatch] of dispatches.entries()) {
+    for (const storage of writesOf(dispatch)) writers.set(storage, [...(writers.get(storage) ?? []), time]);
+  }
+  return writers;
 }
 
 function withEpilogues(recorded: readonly RecordedDispatch[], kept: ReadonlySet<Storage>): RecordedDispatch[] {
   const readers = new Map<Storage, number>();
-  const writers = new Map<Storage, number[]>();
-  for (const [time, dispatch] of recorded.entries()) {
-    for (const storage of readsOf(dispatch)) readers.set(storage, (readers.get(storage) ?? 0) + 1);
-    for (const storage of writesOf(dispatch)) writers.set(storage, [...(writers.get(storage) ?? []), time]);
-  }
+  for (const storage of recorded.flatMap(readsOf)) readers.set(storage, (readers.get(storage) ?? 0) + 1);
+  const writers = writersOf(recorded);
   const merged: (RecordedDispatch | null)[] = [...recorded];
   for (const [time, { asEpilogue, operation }] of recorded.entries()) {
     if (!asEpilogue) continue;
@@ -41,6 +48,26 @@ function withEpilogues(recorded: readonly RecordedDispatch[], kept: ReadonlySet<
     if (changed) continue;
     merged[writer!] = null;
     merged[time] = { ...product.withEpilogue(asEpilogue), operation: `${product.operation}, ${operation}` };
+  }
+  return merged.filter((dispatch) => dispatch !== null);
+}
+
+/** An observer writes what it finds when the tensor is written: earlier than before, so nothing else may be there until then. */
+function withObservers(dispatches: readonly RecordedDispatch[]): RecordedDispatch[] {
+  const writers = writersOf(dispatches);
+  const merged: (RecordedDispatch | null)[] = [...dispatches];
+  for (const [time, { asObserver, kernel, bindings }] of dispatches.entries()) {
+    // What is stored in f16 is not what is looked at.
+    if (asObserver?.x.dtype !== "f32") continue;
+    const [writer, ...others] = writers.get(asObserver.x.storage) ?? [];
+    const product = writer === undefined ? null : merged[writer];
+    const finds = Object.keys(kernel.outputs).map((name) => bindings[name]!.storage);
+    const isFirst = finds.every((storage) => !storage.persistent && writers.get(storage)![0] === time);
+    if (!product || others.length > 0 || writer! > time || !isFirst) continue;
+    const observed = product.withObserver?.(asObserver);
+    if (!observed) continue;
+    merged[writer!] = { ...observed, operation: product.operation };
+    merged[time] = null;
   }
   return merged.filter((dispatch) => dispatch !== null);
 }

@@ -19,13 +19,14 @@ import {
   storeFused,
   storeFusionSums,
 } from "./fusion.ts";
+import type { ColumnObserver } from "./gemm/observer.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, type Kernel, unroll } from "./kernel.ts";
-import { countRows, forThread, loopRows, planMap, planSum, type RowShape, rowParams } from "./rows.ts";
+import { countRows, forThread, loopRows, planMap, planSum, type RowShape, rowParams, summedRows } from "./rows.ts";
 
 /**
  * Mean and (biased) variance of each block of rows. Values are taken relative to the block's first row, so that a large
  * mean costs no digits, and divided before they are summed, so that large values do not overflow. A mean of 1,000 has no
- * bits left for what a variance of 0.04 needs to know: means are kept relative to the stream's first row, the shift.
+ * bits left for what a variance of 0.04 needs to know: a block's is kept as its first row and the offset from it.
  */
 const statisticsKernel = defineKernel({
   name: "batch_norm_statistics",
@@ -33,35 +34,58 @@ const statisticsKernel = defineKernel({
   outputs: { partials: "vec4f" },
   params: rowParams,
   wgsl: forThread(`
-    let shift = vec4f(x[streamBase + channel]);
-    let blockShift = vec4f(x[first]);
+    let first0 = vec4f(x[first]);
     ${countRows}
-    let factor = 1.0 / f32(count);
+    let factor0 = 1.0 / f32(count);
     let step = params.channels4;
-    var sum = vec4f();
-    var squares = vec4f();
+    var sum0 = vec4f();
+    var squares0 = vec4f();
     var i = first;
     var row = 0u;
     for (; row + 3u < count; row += 4u) {
-      ${unroll(4, (q) => `let d${q} = vec4f(x[i + ${q}u * step]) - blockShift;`)}
-      sum += (d0 + d1) + (d2 + d3);
-      squares += (d0 * (d0 * factor) + d1 * (d1 * factor)) + (d2 * (d2 * factor) + d3 * (d3 * factor));
+      ${unroll(4, (q) => `let d${q} = vec4f(x[i + ${q}u * step]) - first0;`)}
+      ${addFour(0)}
       i += 4u * step;
     }
     for (; row < count; row++) {
-      let d = vec4f(x[i]) - blockShift;
-      sum += d;
-      squares += d * (d * factor);
+      let d = vec4f(x[i]) - first0;
+      sum0 += d;
+      squares0 += d * (d * factor0);
       i += step;
     }
-    let offset = sum * factor;
-    let at = 2u * ((params.firstStream + stream) * params.threads + thread);
-    partials[at] = (blockShift - shift) + offset;
-    partials[at + 1u] = max(squares - offset * offset, vec4f());
-    if (block == 0u) {
-      partials[2u * params.streams * params.threads + (params.firstStream + stream) * params.channels4 + channel] = shift;
-    }`),
+    ${storeBlock(0, "(params.firstStream + stream) * params.threads + thread")}`),
 });
+
+/** Adds the offsets `d0` to `d3` from the first row of column j's block. */
+function addFour(j: number): string {
+  return `sum${j} += (d0 + d1) + (d2 + d3);
+      squares${j} += (d0 * (d0 * factor${j}) + d1 * (d1 * factor${j})) + (d2 * (d2 * factor${j}) + d3 * (d3 * factor${j}));`;
+}
+
+/** Three vec4f of a block: its first row, the mean's offset from it, the variance. */
+function storeBlock(j: number, place: string): string {
+  return `
+    let offset = sum${j} * factor${j};
+    let at = 3u * (${place});
+    partials[at] = first${j};
+    partials[at + 1u] = offset;
+    partials[at + 2u] = max(squares${j} - offset * offset, vec4f());`;
+}
+
+/** The same while the values are stored; to the same bits where a block's rows are a multiple of four. */
+export const statisticsObserver: ColumnObserver = {
+  name: "_statistics",
+  outputs: { partials: "vec4f" },
+  blockRows: summedRows,
+  declare: (j) => `var first${j} = vec4f(); var sum${j} = vec4f(); var squares${j} = vec4f(); var factor${j} = 0.0;`,
+  begin: (j, first, count) =>
+    `first${j} = ${first}; sum${j} = vec4f(); squares${j} = vec4f(); factor${j} = 1.0 / f32(${count});`,
+  add: (j, values, isRow) => `{
+      ${unroll(4, (i) => `let d${i} = select(vec4f(), ${values[i]} - first${j}, ${isRow[i]});`)}
+      ${addFour(j)}
+    }`,
+  end: storeBlock,
+};
 
 /**
  * What the other kernels need to know of a channel, five rows [5, streams, channels]: the mean as shift and offset from
@@ -88,17 +112,17 @@ fn run(group: u32, lane: u32) {
   if (i < count) {
     let stream = divide(i, params.channels4);
     let channel = i - stream * params.channels4;
-    let shift = partials[2u * params.streams * params.threads + i];
+    let shift = partials[3u * (stream * params.threads + channel)];
     var n = 0.0;
     var offset = vec4f();
     var variance = vec4f();
     for (var b = 0u; b < params.blocks; b++) {
-      let at = 2u * (stream * params.threads + b * params.channels4 + channel);
+      let at = 3u * (stream * params.threads + b * params.channels4 + channel);
       let added = f32(min(params.perThread, params.rows - b * params.perThread));
       let share = added / (n + added);
-      let delta = partials[at] - offset;
+      let delta = ((partials[at] - shift) + partials[at + 1u]) - offset;
       offset += delta * share;
-      variance = variance * (1.0 - share) + partials[at + 1u] * share + delta * (delta * (share * (1.0 - share)));
+      variance = variance * (1.0 - share) + partials[at + 2u] * share + delta * (delta * (share * (1.0 - share)));
       n += added;
     }
     ${storeStatistics}
@@ -125,6 +149,9 @@ export function batchStatistics<T>(
   return [
     dispatch(statisticsKernel, { x, partials }, params, groupsPerStream * shape.streams, {
       streams: { count: shape.streams, bindings: ["x"] },
+      ...(params.perThread === summedRows && {
+        asObserver: { observer: statisticsObserver, x, bindings: { partials } },
+      }),
     }),
     dispatch(
       mergeStatisticsKernel,
@@ -165,7 +192,7 @@ export function runningStatistics<T>(
 
 /** Partial sums that the kernels of a batch norm need, in vec4f: forward and backward alike. */
 export function batchNormPartials(shape: RowShape): number {
-  return shape.streams * (2 * planSum(shape).params.threads + shape.channels4);
+  return 3 * shape.streams * planSum(shape).params.threads;
 }
 
 /** What follows the normalisation in the same pass. */

@@ -13,7 +13,8 @@
  */
 
 import { type Epilogue, type EpilogueCall, epilogueStreams, noEpilogue } from "./epilogue.ts";
-import { type GemmTile, gemm, gridOf } from "./gemm/core.ts";
+import { canObserve, type GemmTile, gemm, gridOf } from "./gemm/core.ts";
+import type { ColumnObserver, ObserverCall } from "./gemm/observer.ts";
 import type { GemmProblem } from "./gemm/problem.ts";
 import type { Product } from "./gemm/product.ts";
 import { type Dispatch, dispatch, divideUp, unroll } from "./kernel.ts";
@@ -164,6 +165,21 @@ const forwardNarrow = (epilogue: Epilogue, channels = 4): GemmProblem => ({
     return `select(vec4f(), load_x(select(0u, offset${i} + ${k}, ${inside})), ${inside})`;
   },
 });
+
+/** A forward product with an observer, for which blocks of a channel's rows lie as rows do in y. */
+function observed(problem: GemmProblem, observer: ColumnObserver): GemmProblem {
+  const { name, outputs, blockRows } = observer;
+  const blocks = `((params.rows + ${blockRows - 1}u) / ${blockRows}u)`;
+  return {
+    ...problem,
+    name: problem.name + name,
+    outputs: { ...problem.outputs, ...outputs },
+    columnLook: {
+      observer,
+      place: (block, column) => `((params.firstStream + slice) * ${blocks} + ${block}) * params.cOut4 + ${column}`,
+    },
+  };
+}
 
 /** Below this many vec4f of input channels a row of the kernel is taken at once. */
 const narrowChannels = 4;
@@ -323,6 +339,12 @@ export const gemmProblems = (epilogue: Epilogue = noEpilogue): readonly GemmProb
   watchedWeightGradient,
 ];
 
+/** The forward products that an observer looks at. */
+export const observedProblems = (observer: ColumnObserver): readonly GemmProblem[] =>
+  [forward(noEpilogue), forwardNarrow(noEpilogue), forwardNarrow(noEpilogue, 3)].map((problem) =>
+    observed(problem, observer),
+  );
+
 /** Multiplications and additions of a trial, about: enough to be timed on any GPU, and soon over. */
 const trialOperations = 2 ** 32;
 
@@ -365,29 +387,42 @@ export function forwardProduct(s: Conv2dShape): Product {
   };
 }
 
+/** What else a forward product does: make something else of y, or look at it. */
+interface WithForward<T> {
+  readonly epilogue?: EpilogueCall<T>;
+  readonly observer?: ObserverCall<T>;
+}
+
 /** y = x ⋆ weight, or what an epilogue makes of it. */
 export function conv2dForward<T>(
   tile: GemmTile,
   s: Conv2dShape,
   t: { x: T; weight: T; y: T },
-  end?: EpilogueCall<T>,
+  more: WithForward<T> = {},
 ): Dispatch<T> {
   const grid = gridOf(tile, rowsOfForward(s), s.outChannels / 4);
-  const { epilogue = noEpilogue, bindings = {}, params = {} } = end ?? {};
+  const epilogue = more.epilogue?.epilogue ?? noEpilogue;
+  const plain = forwardProblem(s, epilogue);
+  const problem = more.observer ? observed(plain, more.observer.observer) : plain;
   const sliced = epilogueStreams(epilogue);
+  const found = more.observer?.bindings ?? {};
   return dispatch(
-    gemm(forwardProblem(s, epilogue), tile),
-    { ...t, ...bindings },
-    { ...grid.params, ...paramsOf(s), ...params },
+    gemm(problem, tile),
+    { ...t, ...more.epilogue?.bindings, ...found },
+    { ...grid.params, ...paramsOf(s), ...more.epilogue?.params },
     grid.tiles * s.streams,
     {
       operations: conv2dOperations(s),
       streams: {
         count: s.streams,
         bindings: [...(s.sharedInput ? ["y"] : ["x", "y"]), ...sliced.bindings],
-        parameters: ["weight", ...sliced.parameters],
+        parameters: ["weight", ...sliced.parameters, ...Object.keys(found)],
       },
-      ...(!end && { withEpilogue: (call: EpilogueCall<T>) => conv2dForward(tile, s, { ...t, y: call.y }, call) }),
+      ...(Object.keys(more).length === 0 && {
+        withEpilogue: (call: EpilogueCall<T>) => conv2dForward(tile, s, { ...t, y: call.y }, { epilogue: call }),
+        withObserver: (call: ObserverCall<T>) =>
+          canObserve(tile, call.observer) ? conv2dForward(tile, s, t, { observer: call }) : null,
+      }),
     },
   );
 }

@@ -4,6 +4,7 @@
  */
 
 import type { EpilogueCall } from "./epilogue.ts";
+import type { ObserverCall } from "./gemm/observer.ts";
 import { declareTexels, loadTexel } from "./texels.ts";
 
 /**
@@ -89,6 +90,10 @@ export interface Dispatch<T> {
   readonly asEpilogue?: EpilogueCall<T>;
   /** This dispatch with an epilogue in its store, where its kernel can take one. */
   readonly withEpilogue?: (call: EpilogueCall<T>) => Dispatch<T>;
+  /** This dispatch as the observer of the one that wrote its input. */
+  readonly asObserver?: ObserverCall<T>;
+  /** This dispatch with an observer; null where its kernel cannot take that one. */
+  readonly withObserver?: (call: ObserverCall<T>) => Dispatch<T> | null;
 }
 
 export function dispatch<T, B extends string, P extends string>(
@@ -98,7 +103,7 @@ export function dispatch<T, B extends string, P extends string>(
   workgroups: number,
   more: { operations?: number; bytes?: number; streams?: Streams<NoInfer<B>> } & Pick<
     Dispatch<T>,
-    "asEpilogue" | "withEpilogue"
+    "asEpilogue" | "withEpilogue" | "asObserver" | "withObserver"
   > = {},
 ): Dispatch<T> {
   const { operations = 0, streams, ...rest } = more;

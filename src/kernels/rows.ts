@@ -44,9 +44,12 @@ function planRows({ streams, rows, channels4 }: RowShape, perThread: number): Ro
 /** The plan of a kernel that maps rows to rows. */
 export const planMap = (shape: RowShape): RowPlan => planRows(shape, 16);
 
+/** Rows that an invocation sums over, unless there are very many. */
+export const summedRows = 16;
+
 /** The plan of a kernel that sums over rows: enough blocks for a GPU, few enough to merge them one after another. */
 export const planSum = (shape: RowShape): RowPlan =>
-  planRows(shape, Math.max(shape.rows > 4096 ? 64 : 16, divideUp(shape.rows, 256)));
+  planRows(shape, Math.max(shape.rows > 4096 ? 4 * summedRows : summedRows, divideUp(shape.rows, 256)));
 
 /**
  * Declares `thread`, `block`, `channel`, `firstRow` and `first` (its index), and

@@ -1,8 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { createArchitecture } from "../../src/aenet/architecture.ts";
 import { createNetwork } from "../../src/aenet/model.ts";
 import { batchNorm, conv2d, type ProgramOptions, relu, Tape, Tensor } from "../../src/autograd/index.ts";
 import { mergeDispatches } from "../../src/autograd/merge.ts";
+import type { GemmTile } from "../../src/kernels/gemm/core.ts";
 import { Random } from "../../src/random.ts";
 import { randomWeights } from "../support/checkpoint.ts";
 import { testDevice } from "../support/device.ts";
@@ -60,10 +61,10 @@ describe("merging", () => {
     ]);
   });
 
-  it("leaves training's batch norm alone", async () => {
+  it("leaves training's batch norm a kernel of its own", async () => {
     const { tape, y } = await convNorm({ training: true });
-    expect(kernelsOf(tape, [y])).toContain("batch_norm_statistics");
-    expect(kernelsOf(tape, [y])).toContain("conv2d_forward");
+    expect(kernelsOf(tape, [y])).toContain("batch_norm");
+    expect(kernelsOf(tape, [y])[0]).not.toContain("norm");
   });
 
   it("leaves out what nobody reads, and nothing that persists", async () => {
@@ -77,6 +78,66 @@ describe("merging", () => {
     const [{ kernel, params, workgroups, operations }] = tape.dispatches as [(typeof tape.dispatches)[0]];
     tape.push({ kernel, params, workgroups, operations, bindings: { x: y, y: state } });
     expect(kernelsOf(tape, [])).toEqual(["relu_forward", "relu_forward"]);
+  });
+});
+
+describe("training's statistics, found by the convolution that they are of", () => {
+  /** The kernels and the values of a convolution and its batch norm in training, on `shape` [N, H, W, C]. */
+  async function run(shape: readonly number[], options: ProgramOptions) {
+    const device = await testDevice();
+    device.tiles.override = () => wide;
+    const tape = new Tape(device, { training: true });
+    const x = tape.input("x", [2, ...shape]);
+    const weight = tape.input("weight", [2, 1, 1, shape.at(-1)!, 40], { layout: "weight" });
+    const [gamma, beta, mean, variance] = ["gamma", "beta", "mean", "variance"].map((name) =>
+      tape.input(name, [2, 40]),
+    );
+    const y = batchNorm(conv2d(x, weight), { weight: gamma!, bias: beta!, runningMean: mean!, runningVar: variance! });
+    const program = await tape.compile([y], options);
+    const random = new Random(0, "values");
+    for (const t of [x, weight, gamma!, beta!]) {
+      program.write(
+        t,
+        Float32Array.from({ length: t.size }, () => random.normal() + 1),
+      );
+    }
+    program.run();
+    const values = await program.read(y);
+    program.destroy();
+    device.tiles.override = null;
+    return { values, kernels: program.commands.map(({ kernel }) => kernel.replace(/_subgroup_.*/, "")) };
+  }
+
+  /** A tile of two blocks of rows, for any subgroup. */
+  let wide: GemmTile;
+  beforeAll(async () => {
+    const lanes = (await testDevice()).subgroupSize!;
+    wide = { strategy: "subgroup", lanes, across: lanes, rows: 32, columnVectors: 2, order: "accumulator" };
+  });
+
+  it.each([
+    ["16 rows", [1, 4, 4, 12]],
+    ["rows that fill no block of the last tile", [1, 4, 9, 12]],
+  ])("to the same bits: %s", async (_, shape) => {
+    const [merged, apart] = [await run(shape, {}), await run(shape, { merge: false })];
+    expect(merged.kernels).toEqual(["conv2d_forward_statistics", "batch_norm_merge_statistics", "batch_norm"]);
+    expect(apart.kernels.slice(0, 2)).toEqual(["conv2d_forward", "batch_norm_statistics"]);
+    expect([...merged.values]).toEqual([...apart.values]);
+  });
+
+  it.each([
+    ["one row in the last block", [1, 1, 33, 12]],
+    ["fewer than four", [1, 3, 1, 12]],
+    ["as the last of a block", [2, 5, 7, 12]],
+  ])("to rounding, where not all come by fours: %s", async (_, shape) => {
+    const [merged, apart] = [await run(shape, {}), await run(shape, { merge: false })];
+    expect(merged.kernels[0]).toBe("conv2d_forward_statistics");
+    for (const [i, value] of merged.values.entries()) expect(Math.abs(value - apart.values[i]!)).toBeLessThan(1e-5);
+  });
+
+  it("not where a block has more rows than a tile", async () => {
+    const { kernels } = await run([1, 65, 65, 4], {});
+    expect(kernels.slice(0, 2)).toEqual(["conv2d_forward", "batch_norm_statistics"]);
   });
 });
 

@@ -3,11 +3,12 @@ import type { Kernel } from "../kernel.ts";
 import { divideUp } from "../kernel.ts";
 import { withTexels } from "../texels.ts";
 import { type MatrixTile, matrixGemm } from "./matrix.ts";
+import type { ColumnObserver } from "./observer.ts";
 import type { GemmProblem, gridParams } from "./problem.ts";
 import { type RegisterTile, registerGemm } from "./register.ts";
 import { type SharedTile, sharedGemm } from "./shared.ts";
 import { type StationaryTile, stationaryGemm } from "./stationary.ts";
-import { type SubgroupTile, subgroupGemm } from "./subgroup.ts";
+import { hasBlocks, type SubgroupTile, subgroupGemm } from "./subgroup.ts";
 
 export type GemmTile = SubgroupTile | StationaryTile | SharedTile | RegisterTile | MatrixTile;
 
@@ -28,6 +29,9 @@ export function gemm(problem: GemmProblem, tile: GemmTile): Kernel {
 }
 
 function generate(problem: GemmProblem, tile: GemmTile): Kernel {
+  if (problem.columnLook && !canObserve(tile, problem.columnLook.observer)) {
+    throw new RangeError(`${problem.name}: a tile ${JSON.stringify(tile)} has no blocks of rows to be observed`);
+  }
   switch (tile.strategy) {
     case "subgroup":
       return subgroupGemm(problem, tile);
@@ -41,6 +45,10 @@ function generate(problem: GemmProblem, tile: GemmTile): Kernel {
       return matrixGemm(problem, tile);
   }
 }
+
+/** Whether a product with the tile can take the observer. */
+export const canObserve = (tile: GemmTile, observer: ColumnObserver): boolean =>
+  tile.strategy === "subgroup" && hasBlocks(tile, observer);
 
 /** How much of C a workgroup computes; columns in vec4f. */
 export function areaOf(tile: GemmTile): { rows: number; columns: number } {

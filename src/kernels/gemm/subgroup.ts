@@ -12,6 +12,7 @@
  * A then goes round within a part.
  */
 import { defineKernel, divideUp, type Kernel, unroll } from "../kernel.ts";
+import type { ColumnObserver } from "./observer.ts";
 import { declareColumn, type GemmProblem, gridParams, gridPosition, observeSums, type Texels } from "./problem.ts";
 
 export interface SubgroupTile {
@@ -103,9 +104,18 @@ fn run(group: u32, ${parts === 1 ? "lane" : "subgroupLane"}: u32) {${gridPositio
 /** Stores that are spelt out: all those of a tile of 32×64 take a compiler longer than all else, and are no faster. */
 const storesAtATime = 8;
 
+/** Rows of a tile that are stored at a time. */
+const rowsAtATime = ({ rows, columnVectors }: SubgroupTile): number =>
+  largestDivisor(rows, Math.max(1, storesAtATime / columnVectors));
+
+/** Whether a tile's rows are whole blocks, and are stored by fours. */
+export const hasBlocks = (tile: SubgroupTile, { blockRows }: ColumnObserver): boolean =>
+  tile.rows % blockRows === 0 && rowsAtATime(tile) % 4 === 0;
+
 /** Stores the sums `c<row>_<column>` of a part, some rows at a time; the number of turns is no constant, or they are unrolled. */
-function stores(problem: GemmProblem, { rows, columnVectors }: SubgroupTile, partTile: string): string {
-  const atATime = largestDivisor(rows, Math.max(1, storesAtATime / columnVectors));
+function stores(problem: GemmProblem, tile: SubgroupTile, partTile: string): string {
+  const { rows, columnVectors } = tile;
+  const atATime = rowsAtATime(tile);
   const turns = rows / atATime;
   /** The sum in row i of a turn. */
   const sum = (i: number, j: number) =>
@@ -114,15 +124,40 @@ function stores(problem: GemmProblem, { rows, columnVectors }: SubgroupTile, par
     );
   return `
   let firstRow = ${partTile} * ${rows}u;
+  ${unroll(columnVectors, (j) => problem.columnLook?.observer.declare(j) ?? "")}
   for (var turn = 0u; (turn < ${turns}u) & (firstRow + turn * ${atATime}u < params.rows); turn++) {
     ${unroll(
       columnVectors,
       (j) => `if (columnIndex${j} < params.columns) {
       ${problem.column?.(`column${j}`) ?? ""}
-      ${unroll(atATime, (i) => `{ let row = firstRow + turn * ${atATime}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, sum(i, j))} } }`)}
+      ${unroll(atATime, (i) => `let value${i} = ${sum(i, j)};`)}
+      ${unroll(atATime, (i) => `{ let row = firstRow + turn * ${atATime}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, `value${i}`)} } }`)}
+      ${lookAt(problem, j, atATime)}
     }`,
     )}
   }`;
+}
+
+/** Shows the observer `value<i>` of a turn. */
+function lookAt({ columnLook }: GemmProblem, j: number, atATime: number): string {
+  if (!columnLook) return "";
+  const { observer, place } = columnLook;
+  const rows = Array.from({ length: atATime }, (_, i) => i);
+  return `{
+        let row = firstRow + turn * ${atATime}u;
+        let block = row / ${observer.blockRows}u;
+        let left = min((block + 1u) * ${observer.blockRows}u, params.rows) - row;
+        if (row == block * ${observer.blockRows}u) { ${observer.begin(j, "value0", "left")} }
+        ${unroll(atATime / 4, (four) => {
+          const ofFour = rows.slice(4 * four, 4 * four + 4);
+          return observer.add(
+            j,
+            ofFour.map((i) => `value${i}`),
+            ofFour.map((i) => `${i}u < left`),
+          );
+        })}
+        if (left <= ${atATime}u) { ${observer.end(j, place("block", `column${j}`))} }
+      }`;
 }
 
 /** The largest divisor of `count` that is not above `most`. */
