@@ -8,6 +8,7 @@ import {
   type NormEpilogue,
   statisticsRows,
 } from "../../kernels/batch-norm.ts";
+import { parallelism } from "../../kernels/gemm/tiles.ts";
 import type { RowShape } from "../../kernels/rows.ts";
 import { type Tape, tapeOf } from "../tape.ts";
 import { padTo4, RunningStatistic, type Tensor } from "../tensor.ts";
@@ -106,7 +107,8 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
 export function rowShape(operation: string, x: Tensor): RowShape {
   const [streams, n, h, w, channels] = x.shape;
   if (x.shape.length !== 5) throw new RangeError(`${operation}: x [${x.shape}] needs to be [G, N, H, W, C]`);
-  return { streams: streams!, rows: n! * h! * w!, channels4: padTo4(channels!) / 4 };
+  const busy = parallelism(tapeOf(x).device);
+  return { streams: streams!, rows: n! * h! * w!, channels4: padTo4(channels!) / 4, busy };
 }
 
 function check(tape: Tape, x: Tensor, norm: BatchNorm, residual?: Tensor, fusion?: Fusion): void {
