@@ -215,15 +215,28 @@ function variant(name: string, { residual, fusion }: NormEpilogue, make: (name: 
   return kernel;
 }
 
-/** Declares the constants of a stream's channel; `g` names them. */
-const loadChannel = (g: string, stream: string) => `
-    let row${g} = params.streams * params.channels4;
-    let c${g} = ${stream} * params.channels4 + channel;
-    let shift${g} = statistics[c${g}];
-    let offset${g} = statistics[row${g} + c${g}];
-    let invStd${g} = statistics[2u * row${g} + c${g}];
-    let scale${g} = statistics[3u * row${g} + c${g}];
-    let bias${g} = statistics[4u * row${g} + c${g}];`;
+/** The rows of `statistics`, as kernels name them. */
+const channelConstants = ["shift", "offset", "invStd", "scale", "bias"];
+
+/** Declares `c`, a channel of the invocation's stream among those of all streams, and its constants. */
+const loadChannel = `
+    let row = params.streams * params.channels4;
+    let c = (params.firstStream + stream) * params.channels4 + channel;
+    ${channelConstants.map((name, i) => `let ${name} = statistics[${i}u * row + c];`).join("\n    ")}`;
+
+/**
+ * Declares a channel's constants in each of three streams, which ends their names. In a loop whose number of turns is no constant:
+ * fifteen loads that are spelt out take a second to compile.
+ */
+const loadFusedChannels = `
+    ${unroll(3, (g) => channelConstants.map((name) => `var ${name}${g} = vec4f();`).join(" "))}
+    for (var row = 0u; (row < ${channelConstants.length}u) & (firstRow < params.rows); row++) {
+      ${unroll(
+        3,
+        (g) => `let value${g} = statistics[(row * params.streams + ${g}u) * params.channels4 + channel];
+      ${channelConstants.map((name, i) => `${name}${g} = select(${name}${g}, value${g}, row == ${i}u);`).join(" ")}`,
+      )}
+    }`;
 
 /** x − mean at index i of stream g. */
 const centred = (g: string, i: string) => `((vec4f(x[${i}]) - shift${g}) - offset${g})`;
@@ -258,11 +271,11 @@ function applyKernel(epilogue: NormEpilogue): Kernel {
       params: { ...rowParams, ...reluParams, ...(fusion ? fusionParams : {}) },
       wgsl: fusion
         ? forThread(
-            `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
+            `${loadFusedChannels}${loadFusionWeights}
 ${loopRows(`${unroll(3, (g) => activation(residual, `${g}`, at(g)))}${storeFused}`)}`,
             { allStreams: true },
           )
-        : forThread(`${loadChannel("", "(params.firstStream + stream)")}
+        : forThread(`${loadChannel}
 ${loopRows(`${activation(residual, "", "i")}
       y[i] = as_y(f);`)}`),
     }),
@@ -395,7 +408,7 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
       params: { ...rowParams, ...reluParams, ...(fusion ? fusionParams : {}) },
       wgsl: fusion
         ? forThread(
-            `${unroll(3, (g) => loadChannel(`${g}`, `${g}u`))}${loadFusionWeights}
+            `${loadFusedChannels}${loadFusionWeights}
     ${declareFusionSums}${unroll(3, (g) => declareSums(`${g}`))}
     ${loopRows(`
       ${unroll(3, (g) => `let d${g} = vec4f(dy[${at(g)}]);`)}
@@ -404,7 +417,7 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
     ${unroll(3, (g) => storeSums(`${g}`, `${g}u`))}`,
             { allStreams: true },
           )
-        : forThread(`${loadChannel("", "(params.firstStream + stream)")}
+        : forThread(`${loadChannel}
     ${declareSums("")}
     ${loopRows(`
       ${residual ? "" : activation(residual, "", "i")}
@@ -444,7 +457,7 @@ const inputGradientKernel = defineKernel({
   inputs: { dy: "vec4", x: "vec4", statistics: "vec4f", dBias: "vec4f", dWeight: "vec4f" },
   outputs: { dx: "vec4" },
   params: { ...rowParams, ...reluParams, batchShare: "f32" },
-  wgsl: forThread(`${loadChannel("", "(params.firstStream + stream)")}
+  wgsl: forThread(`${loadChannel}
     let meanDz = dBias[c] * params.batchShare;
     let meanDzX = dWeight[c] * params.batchShare;
 ${loopRows(`${activation(false, "", "i")}
