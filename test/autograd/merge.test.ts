@@ -112,7 +112,7 @@ describe("training's statistics, found by the convolution that they are of", () 
   let wide: GemmTile;
   beforeAll(async () => {
     const lanes = (await testDevice()).subgroupSize!;
-    wide = { strategy: "subgroup", lanes, across: lanes, rows: 32, columnVectors: 2, order: "accumulator" };
+    wide = { strategy: "subgroup", lanes, across: lanes, rows: 32, columnVectors: 2, order: "column" };
   });
 
   it.each([

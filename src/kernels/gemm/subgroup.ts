@@ -1,12 +1,12 @@
 /**
  * The matrix product for adapters with subgroups of one known size: a workgroup is one subgroup, and nothing is shared
  * through memory. Lanes own columns of C (`columnVectors` vec4f each) for `rows` rows; the lanes load the tile's part
- * of A together and hand it round. The unrolled code has two orders, for two kinds of compiler:
+ * of A together and hand it round. Four k's make one expression, so that an accumulator (a spilled register on software
+ * drivers) is read and written once for every four. The unrolled code has two orders, for two kinds of compiler:
  *
- * - "accumulator": four k's make one expression, so that an accumulator (a spilled register on software drivers) is read
- *   and written once for every four;
- * - "k": an element of A is handed round once for all columns of a lane, and products are fused: the fewest instructions
- *   where a compiler takes expressions as they stand.
+ * - "column": column by column, an element of A handed round where it is needed;
+ * - "row": row by row, an element of A handed round once for all columns of a lane, and products are fused: the fewest
+ *   instructions where a compiler takes expressions as they stand.
  *
  * Wide subgroups fall into parts of `across` lanes, each with rows of its own, where C has too few columns for all lanes;
  * A then goes round within a part.
@@ -26,8 +26,8 @@ export interface SubgroupTile {
   readonly columnVectors: number;
   /** What is read through textures; nothing, if it is not said. */
   readonly texels?: Texels;
-  /** Whether k or the accumulator varies slowest in the unrolled code. */
-  readonly order: "k" | "accumulator";
+  /** Whether the unrolled code goes by rows or by columns. */
+  readonly order: "row" | "column";
 }
 
 const component = (i: number) => "xyzw"[i]!;
@@ -37,6 +37,7 @@ export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
   const parts = lanes / across;
   if (!Number.isInteger(parts)) throw new RangeError(`subgroup tile: ${across} lanes do not divide ${lanes}`);
   const { usedKs = 4 } = problem;
+  const ks = Array.from({ length: usedKs }, (_, v) => v);
   const alongK = problem.aVector === "k";
   /** What a part loads of A for each k (or group of four k's), and in how many turns. */
   const units = alongK ? rows : rows / 4;
@@ -63,15 +64,19 @@ export function subgroupGemm(problem: GemmProblem, tile: SubgroupTile): Kernel {
     ? unroll(loads, (i) => `let a${i} = ${problem.loadA(`${i}`, "k", 0)};`)
     : unroll(4, (v) => unroll(loads, (i) => `let a${v}_${i} = ${problem.loadA(`${i}`, `k + ${v}u`, v)};`));
   const loadOfB = (j: number) => problem.loadB(`b${j}_`, `${j}`, "k");
-  const byAccumulator = unroll(
+  const byColumn = unroll(
     columnVectors,
     (j) => `${loadOfB(j)}
 ${unroll(rows, (i) => `c${i}_${j} += ${unroll(usedKs, (v) => `${broadcast(i, v)} * b${j}_${v}`, " + ")};`)}`,
   );
-  const productsOf = (i: number, v: number) => `let a${i}at${v} = vec4f(${broadcast(i, v)});
-${unroll(columnVectors, (j) => `c${i}_${j} = fma(a${i}at${v}, b${j}_${v}, c${i}_${j});`, " ")}`;
-  const byK = `${unroll(columnVectors, loadOfB)}\n${unroll(usedKs, (v) => unroll(rows, (i) => productsOf(i, v)))}`;
-  const body = `${loadsOfA}\n${order === "accumulator" ? byAccumulator : byK}`;
+  const fused = (i: number, j: number) => ks.reduce((sum, v) => `fma(a${i}at${v}, b${j}_${v}, ${sum})`, `c${i}_${j}`);
+  const byRow = `${unroll(columnVectors, loadOfB)}
+${unroll(
+  rows,
+  (i) => `${ks.map((v) => `let a${i}at${v} = vec4f(${broadcast(i, v)});`).join(" ")}
+${unroll(columnVectors, (j) => `c${i}_${j} = ${fused(i, j)};`)}`,
+)}`;
+  const body = `${loadsOfA}\n${order === "column" ? byColumn : byRow}`;
 
   return defineKernel({
     name: `${problem.name}_subgroup_${parts > 1 ? `${parts}x` : ""}${across}x${rows}x${columnVectors}`,
@@ -104,9 +109,9 @@ fn run(group: u32, ${parts === 1 ? "lane" : "subgroupLane"}: u32) {${gridPositio
 /** Stores that are spelt out: all those of a tile of 32×64 take a compiler longer than all else, and are no faster. */
 const storesAtATime = 8;
 
-/** Rows of a tile that are stored at a time. */
+/** Rows of a tile that are stored at a time; four at least, as an observer wants them. */
 const rowsAtATime = ({ rows, columnVectors }: SubgroupTile): number =>
-  largestDivisor(rows, Math.max(1, storesAtATime / columnVectors));
+  largestDivisor(rows, Math.max(4, storesAtATime / columnVectors));
 
 /** Whether a tile's rows are whole blocks, and are stored by fours. */
 export const hasBlocks = (tile: SubgroupTile, { blockRows }: ColumnObserver): boolean =>

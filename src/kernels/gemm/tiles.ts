@@ -62,6 +62,9 @@ const stationaryDepths = [
   { depth: 64, shortest: 49, rows: 4 },
 ] as const;
 
+/** Vectors of B that stay in a lane at most: more take software drivers up to ten seconds to compile. */
+const mostStationary = 128;
+
 /** Rows that pass a stationary B, which is loaded once for all of them. */
 const passingRows = 256;
 
@@ -74,10 +77,11 @@ const stationary = (lanes: number, depth: number, rows: number, columnVectors: n
   columnVectors,
 });
 
-/** The stationary tile for a sum of `depth` terms, or null where another kind is faster. */
+/** The stationary tile for a sum of `depth` terms, or null where another kind is faster; of fewer columns where need be. */
 function stationaryTile(lanes: number, depth: number, columnVectors: number): StationaryTile | null {
   const fitting = stationaryDepths.find(({ depth: longest, shortest }) => depth >= shortest && depth <= longest);
-  return fitting ? stationary(lanes, fitting.depth, fitting.rows, columnVectors) : null;
+  if (!fitting) return null;
+  return stationary(lanes, fitting.depth, fitting.rows, Math.min(columnVectors, mostStationary / fitting.depth));
 }
 
 /**
@@ -90,8 +94,10 @@ function lavapipeStationary(depth: number, texels: Texels | null): StationaryTil
 }
 
 const stationaryTiles = (lanes: number): StationaryTile[] =>
-  [1, 2].flatMap((columnVectors) =>
-    stationaryDepths.map(({ depth, rows }) => stationary(lanes, depth, rows, columnVectors)),
+  [1, 2, 4].flatMap((columnVectors) =>
+    stationaryDepths
+      .filter(({ depth }) => depth * columnVectors <= mostStationary)
+      .map(({ depth, rows }) => stationary(lanes, depth, rows, columnVectors)),
   );
 
 /**
@@ -110,13 +116,13 @@ function subgroupTiles(lanes: number): GemmTile[] {
     across,
     rows,
     columnVectors,
-    order: "k",
+    order: "row",
   });
   const parts = [lanes, lanes / 2, lanes / 4].filter((across) => across >= 4);
   return [
     ...parts.flatMap((across) => [tile(across, 16, 1), tile(across, 8, 1)]),
     tile(lanes, 8, 2),
-    ...(lanes <= mostSoftwareLanes ? [{ ...tile(lanes, 16, 1), order: "accumulator" as const }] : []),
+    ...(lanes <= mostSoftwareLanes ? [{ ...tile(lanes, 16, 1), order: "column" as const }] : []),
   ];
 }
 
@@ -197,6 +203,16 @@ interface Height {
   readonly cost: number;
 }
 
+/** The one of some sizes, each with its cost, of which tiles that cover `count` take the least time. */
+function cheapest<T extends { readonly cost: number }>(
+  sizes: readonly T[],
+  sizeOf: (size: T) => number,
+  count: number,
+): T {
+  const time = (size: T) => divideUp(count, sizeOf(size)) * sizeOf(size) * size.cost;
+  return sizes.reduce((best, size) => (time(size) < time(best) ? size : best));
+}
+
 const lavapipeHeights: readonly Height[] = [
   { rows: 32, cost: 1 },
   { rows: 20, cost: 1.1 },
@@ -205,10 +221,8 @@ const lavapipeHeights: readonly Height[] = [
 ];
 
 /** The height that takes the least time for so many rows. */
-function bestHeight(heights: readonly Height[], rows: number): number {
-  const time = (height: Height) => divideUp(rows, height.rows) * height.rows * height.cost;
-  return heights.reduce((best, height) => (time(height) < time(best) ? height : best)).rows;
-}
+const bestHeight = (heights: readonly Height[], rows: number): number =>
+  cheapest(heights, (height) => height.rows, rows).rows;
 
 const lavapipeTile = (rows: number, columnVectors: number, texels: Texels | null): SubgroupTile => ({
   strategy: "subgroup",
@@ -216,7 +230,7 @@ const lavapipeTile = (rows: number, columnVectors: number, texels: Texels | null
   across: 8,
   rows,
   columnVectors,
-  order: "accumulator",
+  order: "column",
   ...(texels && { texels }),
 });
 
@@ -234,10 +248,17 @@ const columnsForTexels = 16;
 /** Products of less work (rows times columns times depth, of all slices) take any tile in no time. */
 const leastWork = 2 ** 17;
 
-/** SwiftShader's, which compiles 32 rows in half a second. Measured. */
+/** SwiftShader's, which compiles 32 rows in half a second, with four vectors of columns in a whole one. Measured. */
 const swiftShaderHeights: readonly Height[] = [
   { rows: 32, cost: 1 },
   { rows: 16, cost: 1.1 },
+];
+
+/** Time of a tile relative to its columns, by the vectors of them that one of the four lanes has. Measured. */
+const swiftShaderWidths = [
+  { columnVectors: 4, cost: 1 },
+  { columnVectors: 2, cost: 1.17 },
+  { columnVectors: 1, cost: 1.5 },
 ];
 
 const swiftShaderTile = (rows: number, columnVectors: number): SubgroupTile => ({
@@ -246,7 +267,7 @@ const swiftShaderTile = (rows: number, columnVectors: number): SubgroupTile => (
   across: 4,
   rows,
   columnVectors,
-  order: "k",
+  order: "row",
 });
 
 /** The table: the tile of an adapter that was measured, or null for one that was not. */
@@ -262,7 +283,7 @@ export function tableTile(adapter: TileAdapter, product: Product, precision: Pre
     }
     case "swiftshader": {
       if (lanes !== 4) return sharedTile;
-      const columnVectors = columns > lanes ? 2 : 1;
+      const { columnVectors } = cheapest(swiftShaderWidths, (width) => lanes * width.columnVectors, columns);
       const still = aVector === "rows" ? stationaryTile(lanes, depth, columnVectors) : null;
       return still ?? swiftShaderTile(bestHeight(swiftShaderHeights, product.rows), columnVectors);
     }
@@ -303,7 +324,7 @@ export function everyTile(adapter: TileAdapter): GemmTile[] {
     ...stationaryDepths.flatMap(({ depth }) => lavapipeStationary(depth, "ab") ?? []),
   ];
   const forSwiftShader = swiftShaderHeights.flatMap(({ rows }) =>
-    [1, 2].map((columnVectors) => swiftShaderTile(rows, columnVectors)),
+    swiftShaderWidths.map(({ columnVectors }) => swiftShaderTile(rows, columnVectors)),
   );
   const forBoth = [4, 8].flatMap(stationaryTiles);
   return [...tilesOf(adapter, "f16"), ...forLavapipe, ...forSwiftShader, ...forBoth];
