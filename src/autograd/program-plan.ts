@@ -16,7 +16,7 @@ export const help = "a smaller --micro-batch (or --batch-size, or --image-size) 
  * While a program, with the parameters and gradients that it binds, takes no more than this, it keeps textures of what it
  * would copy again. AENet's step at 8×64×64 stays below PyTorch's so (docs/performance.md).
  */
-const roomyBytes = 768 * 2 ** 20;
+const roomyBytes = 736 * 2 ** 20;
 
 export interface ProgramOptions {
   /** Share memory between tensors that are not needed at the same time. Default true. */

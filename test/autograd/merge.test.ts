@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createArchitecture } from "../../src/aenet/architecture.ts";
 import { createNetwork } from "../../src/aenet/model.ts";
 import { batchNorm, conv2d, type ProgramOptions, relu, Tape, Tensor } from "../../src/autograd/index.ts";
@@ -104,12 +104,14 @@ describe("training's statistics, found by the convolution that they are of", () 
     program.run();
     const values = await program.read(y);
     program.destroy();
-    device.tiles.override = null;
     return { values, kernels: program.commands.map(({ kernel }) => kernel.replace(/_subgroup_.*/, "")) };
   }
 
   /** A tile of two blocks of rows, for any subgroup. */
   let wide: GemmTile;
+  afterAll(async () => {
+    (await testDevice()).tiles.override = null;
+  });
   beforeAll(async () => {
     const lanes = (await testDevice()).subgroupSize!;
     wide = { strategy: "subgroup", lanes, across: lanes, rows: 32, columnVectors: 2, order: "column" };
