@@ -225,12 +225,12 @@ const loadChannel = `
     ${channelConstants.map((name, i) => `let ${name} = statistics[${i}u * row + c];`).join("\n    ")}`;
 
 /**
- * Declares a channel's constants in each of three streams, which ends their names. In a loop whose number of turns is no constant:
- * fifteen loads that are spelt out take a second to compile.
+ * Declares a channel's constants in each of three streams, which ends their names. In a loop, as fifteen loads that are spelt
+ * out take a second to compile; its number of turns is no constant, or the loop would be unrolled.
  */
 const loadFusedChannels = `
     ${unroll(3, (g) => channelConstants.map((name) => `var ${name}${g} = vec4f();`).join(" "))}
-    for (var row = 0u; (row < ${channelConstants.length}u) & (firstRow < params.rows); row++) {
+    for (var row = 0u; row < params.streams + ${channelConstants.length - 3}u; row++) {
       ${unroll(
         3,
         (g) => `let value${g} = statistics[(row * params.streams + ${g}u) * params.channels4 + channel];

@@ -122,21 +122,22 @@ function stores(problem: GemmProblem, tile: SubgroupTile, partTile: string): str
   const { rows, columnVectors } = tile;
   const atATime = rowsAtATime(tile);
   const turns = rows / atATime;
-  /** The sum in row i of a turn. */
+  const { columnLook } = problem;
+  /** The sum in row i of a turn. An observer needs it named; named, a weight gradient's take lavapipe three times as long to compile. */
   const sum = (i: number, j: number) =>
     Array.from({ length: turns }, (_, t) => `c${t * atATime + i}_${j}`).reduce(
       (earlier, next, t) => `select(${earlier}, ${next}, turn == ${t}u)`,
     );
   return `
   let firstRow = ${partTile} * ${rows}u;
-  ${unroll(columnVectors, (j) => problem.columnLook?.observer.declare(j) ?? "")}
+  ${unroll(columnVectors, (j) => columnLook?.observer.declare(j) ?? "")}
   for (var turn = 0u; (turn < ${turns}u) & (firstRow + turn * ${atATime}u < params.rows); turn++) {
     ${unroll(
       columnVectors,
       (j) => `if (columnIndex${j} < params.columns) {
       ${problem.column?.(`column${j}`) ?? ""}
-      ${unroll(atATime, (i) => `let value${i} = ${sum(i, j)};`)}
-      ${unroll(atATime, (i) => `{ let row = firstRow + turn * ${atATime}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, `value${i}`)} } }`)}
+      ${columnLook ? unroll(atATime, (i) => `let value${i} = ${sum(i, j)};`) : ""}
+      ${unroll(atATime, (i) => `{ let row = firstRow + turn * ${atATime}u + ${i}u; if (row < params.rows) { ${problem.store("row", `column${j}`, columnLook ? `value${i}` : sum(i, j))} } }`)}
       ${lookAt(problem, j, atATime)}
     }`,
     )}
