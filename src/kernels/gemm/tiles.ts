@@ -254,7 +254,7 @@ const swiftShaderHeights: readonly Height[] = [
   { rows: 16, cost: 1.1 },
 ];
 
-/** Time of a tile relative to its columns, by the vectors of them that one of the four lanes has. Measured. */
+/** Time of a tile relative to its columns, by the vectors of them that one of the four lanes has. Measured, but for the last. */
 const swiftShaderWidths = [
   { columnVectors: 4, cost: 1 },
   { columnVectors: 2, cost: 1.17 },
