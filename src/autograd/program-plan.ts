@@ -132,7 +132,7 @@ export function planProgram(
     const planned = dispatches.map((dispatch, time) => plannedDispatch(dispatch, texels.uses[time]!, isPlanned));
     return planMemory(planned, kept, { reuse, bankLimit: device.limits.maxBufferSize });
   };
-  const inputBytes = [...inputStorages].reduce((sum, s) => sum + aligned(s.byteLength), 0);
+  const inputBytes = sum([...inputStorages].map(({ byteLength }) => aligned(byteLength)));
   if (inputBytes > device.limits.maxBufferSize) {
     throw new GpuError(
       `inputs: ${inputBytes} bytes are more than the adapter allows in a buffer (${device.limits.maxBufferSize}); ` +

@@ -19,8 +19,8 @@ import {
   storeFused,
   storeFusionSums,
 } from "./fusion.ts";
-import type { ColumnObserver } from "./gemm/observer.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, type Kernel, unroll } from "./kernel.ts";
+import type { ColumnObserver } from "./observer.ts";
 import { countRows, forThread, loopRows, planMap, planSum, type RowShape, rowParams, summedRows } from "./rows.ts";
 
 /**

@@ -4,7 +4,6 @@
  */
 import type { Device } from "./device.ts";
 import { bindingsOf, type Kernel } from "./kernel.ts";
-import { withoutTexels } from "./texels.ts";
 
 /** The name of the additional output: array<atomic<u32>>, a counter for each binding in the order of `bindingsOf`. */
 const outOfRange = "outOfRange";
@@ -77,10 +76,9 @@ export class BoundsChecks {
 
 /**
  * The kernel with every `name[index]` and `load_name(index)` of a binding replaced by a checked one, which counts an index
- * beyond the array and then clamps it. All bindings are buffers, the last of them `outOfRange`.
+ * beyond the array and then clamps it. All bindings have to be buffers; the last one is `outOfRange`.
  */
-function withBoundsCheck(original: Kernel): Kernel {
-  const kernel = withoutTexels(original);
+function withBoundsCheck(kernel: Kernel): Kernel {
   const bindings = bindingsOf(kernel);
   const checks = bindings.map(
     ({ name }, i) => /* wgsl */ `

@@ -14,10 +14,10 @@
 
 import { type Epilogue, type EpilogueCall, epilogueStreams, noEpilogue } from "./epilogue.ts";
 import { canObserve, type GemmTile, gemm, gridOf } from "./gemm/core.ts";
-import type { ColumnObserver, ObserverCall } from "./gemm/observer.ts";
 import type { GemmProblem } from "./gemm/problem.ts";
 import type { Product } from "./gemm/product.ts";
 import { type Dispatch, dispatch, divideUp, unroll } from "./kernel.ts";
+import type { ColumnObserver, ObserverCall } from "./observer.ts";
 import { locateColumn } from "./panels.ts";
 import { sumAxis } from "./sum.ts";
 import { type GradientWatch, watchedStores } from "./watch.ts";

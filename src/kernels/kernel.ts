@@ -4,7 +4,7 @@
  */
 
 import type { EpilogueCall } from "./epilogue.ts";
-import type { ObserverCall } from "./gemm/observer.ts";
+import type { ObserverCall } from "./observer.ts";
 import { declareTexels, loadTexel } from "./texels.ts";
 
 /**

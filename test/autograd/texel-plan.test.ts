@@ -1,10 +1,13 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import type { BoundRange } from "../../src/autograd/bound-range.ts";
+import { batchNorm, conv2d, type ProgramOptions, Tape } from "../../src/autograd/index.ts";
 import { alignment } from "../../src/autograd/planner.ts";
 import { Storage } from "../../src/autograd/tensor.ts";
 import { planTexels } from "../../src/autograd/texel-plan.ts";
 import { defineKernel } from "../../src/kernels/kernel.ts";
 import { withTexels } from "../../src/kernels/texels.ts";
+import { Random } from "../../src/random.ts";
+import { testDevice } from "../support/device.ts";
 
 const kernel = defineKernel({
   name: "two_inputs",
@@ -107,5 +110,51 @@ describe("planTexels", () => {
       const before = summary([...twice, write, reads(weight, large)], 1024 * KiB);
       expect(before.at(-1)).toEqual([expect.stringMatching(/^a\d$/), "b1 held"]);
     });
+  });
+});
+
+describe("a program that keeps textures", () => {
+  /** Gradients of two convolutions with a batch norm between them, whose output only the second one reads. */
+  async function run(options: ProgramOptions) {
+    const device = await testDevice();
+    const lanes = device.subgroupSize!;
+    device.tiles.override = () => ({
+      ...{ strategy: "subgroup", lanes, across: lanes, rows: 16, columnVectors: 1, order: "column", texels: "ab" },
+    });
+    const tape = new Tape(device, { training: true });
+    const input = (name: string, shape: number[], layout: "channels" | "weight" = "channels") =>
+      tape.input(name, shape, { needsGrad: true, layout });
+    const weights = [1, 2].map((i) => input(`weight ${i}`, [1, 1, 1, 8, 8], "weight"));
+    const [weight, bias, runningMean, runningVar] = ["w", "b", "m", "v"].map((name) => input(name, [1, 8]));
+    const x = input("x", [1, 2, 4, 4, 8]);
+    const norm = { weight: weight!, bias: bias!, runningMean: runningMean!, runningVar: runningVar! };
+    const y = conv2d(batchNorm(conv2d(x, weights[0]!), norm, { relu: true }), weights[1]!);
+    tape.backward(y, tape.input("dy", y.shape));
+    const gradients = [x, ...weights].map((t) => tape.gradient(t)!);
+    const { texels, plan } = tape.plan(gradients, options);
+    const program = await tape.compile(gradients, options);
+    const random = new Random(0, "values");
+    for (const t of tape.inputs)
+      program.write(
+        t,
+        Float32Array.from({ length: t.size }, () => random.normal()),
+      );
+    program.run();
+    const values = await Promise.all(gradients.map((t) => program.read(t)));
+    program.destroy();
+    const held = texels.uses.flat().filter(({ isHeld }) => isHeld).length;
+    return { values, held, bytes: plan.banks.reduce((a, b) => a + b, 0) };
+  }
+
+  afterAll(async () => {
+    (await testDevice()).tiles.override = null;
+  });
+
+  it("gives the same gradients with memory shared, full of NaN before, and with a place for each tensor", async () => {
+    const [shared, apart] = [await run({ poison: true }), await run({ reuse: false })];
+    expect(shared.held).toBeGreaterThanOrEqual(3); // both operands of the second one's gradients, and dy
+    expect(shared.bytes).toBeLessThan(apart.bytes);
+    expect(shared.values).toEqual(apart.values);
+    expect(shared.values.flatMap((values) => [...values]).every(Number.isFinite)).toBe(true);
   });
 });

@@ -1,9 +1,9 @@
 /** The choice of a core and a tile for a matrix product. */
 import type { Kernel } from "../kernel.ts";
 import { divideUp } from "../kernel.ts";
+import type { ColumnObserver } from "../observer.ts";
 import { withTexels } from "../texels.ts";
 import { type MatrixTile, matrixGemm } from "./matrix.ts";
-import type { ColumnObserver } from "./observer.ts";
 import type { GemmProblem, gridParams } from "./problem.ts";
 import { type RegisterTile, registerGemm } from "./register.ts";
 import { type SharedTile, sharedGemm } from "./shared.ts";

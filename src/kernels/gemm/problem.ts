@@ -7,7 +7,7 @@
  * range) and what it declared itself.
  */
 import { type ElementType, type ParamType, unroll } from "../kernel.ts";
-import type { ColumnObserver } from "./observer.ts";
+import type { ColumnObserver } from "../observer.ts";
 
 export interface GemmProblem {
   readonly name: string;

@@ -12,7 +12,7 @@
  * A then goes round within a part.
  */
 import { defineKernel, divideUp, type Kernel, unroll } from "../kernel.ts";
-import type { ColumnObserver } from "./observer.ts";
+import type { ColumnObserver } from "../observer.ts";
 import { declareColumn, type GemmProblem, gridParams, gridPosition, observeSums, type Texels } from "./problem.ts";
 
 export interface SubgroupTile {

@@ -1,8 +1,8 @@
 /**
  * What else can be learnt from a product's values while they are stored, so that it costs no pass of its own: something of
- * every block of rows, for each column. Only the core whose lanes hold whole columns of a tile (subgroup.ts) can say it.
+ * every block of rows, for each column. Only the core whose lanes hold whole columns of a tile (gemm/subgroup.ts) can say it.
  */
-import type { ElementType } from "../kernel.ts";
+import type { ElementType } from "./kernel.ts";
 
 /** The WGSL of an observer. `j` numbers the columns (vec4f) of an invocation and is for names of its variables. */
 export interface ColumnObserver {
