@@ -399,7 +399,7 @@ function encodeCommands(
     pass ??= encoder.beginComputePass(timestampWrites && { timestampWrites });
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(...workgroups);
+    pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
   }
   pass?.end();
   return encoder;

@@ -8,6 +8,7 @@
  *
  * x, y [streams, rows, channels], m = rows; the sums run over the rows of a stream.
  */
+import { rectified } from "./elementwise.ts";
 import type { Epilogue, EpilogueCall } from "./epilogue.ts";
 import {
   declareFusionSums,
@@ -243,13 +244,13 @@ const centred = (g: string, i: string) => `((vec4f(x[${i}]) - shift${g}) - offse
 
 const reluParams = { relu: "u32" } as const;
 
-/** max(z, 0) where there is a ReLU, else z. */
-const rectified = (z: string) => `select(${z}, max(${z}, vec4f()), params.relu == 1u)`;
+/** What follows the normalisation. */
+const activated = (z: string) => rectified(z, "params.relu == 1u");
 
 /** Declares f<g>, the activation at index i of stream g. */
 const activation = (residual: boolean, g: string, i: string) => `
       let z${g} = ${centred(g, i)} * scale${g} + bias${g}${residual ? ` + vec4f(residual[${i}])` : ""};
-      let f${g} = ${rectified(`z${g}`)};`;
+      let f${g} = ${activated(`z${g}`)};`;
 
 /** The gradient d behind a ReLU (if there is one) that gave f. */
 const unrectified = (d: string, f: string) => `select(vec4f(), ${d}, (${f} > vec4f()) | vec4<bool>(params.relu == 0u))`;
@@ -344,7 +345,7 @@ export const runningEpilogue = ({ residual }: Pick<NormEpilogue, "residual">): E
     let bias = normBias[c];`,
   store: (y, i, value) => `
     let z = (${value} - mean) * scale + bias${residual ? ` + vec4f(residual[${i}])` : ""};
-    ${y}[${i}] = as_${y}(${rectified("z")});`,
+    ${y}[${i}] = as_${y}(${activated("z")});`,
 });
 
 /** Evaluation's forward: the statistics, then y, which the product that computes x can take over (unless it is fused). */

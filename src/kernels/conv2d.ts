@@ -245,7 +245,7 @@ ${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"
     let n = divide(line, hPhase);
     let h = (line - n * hPhase) * params.stride + phaseY;
     let w = (${row} - line * wPhase) * params.stride + phaseX;
-    if (h < params.hIn && w < params.wIn) {
+    if ((h < params.hIn) & (w < params.wIn)) {
       dx[xBase + ((n * params.hIn + h) * params.wIn + w) * params.cIn4 + ${column}] = as_dx(${value});
     }`,
 };

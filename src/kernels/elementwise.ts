@@ -49,12 +49,16 @@ function share(size: number, streams: number) {
   return { count, groups: groupsPerStream * count, params: { size: size / count, groupsPerStream } };
 }
 
+/** WGSL for max(x, 0) where `isRelu` holds, else x. In these words, as `max` would make a NaN 0. */
+export const rectified = (x: string, isRelu = "true"): string =>
+  `select(${x}, vec4f(), (${x} < vec4f()) & vec4<bool>(${isRelu}))`;
+
 const reluForwardKernel = defineKernel({
   name: "relu_forward",
   inputs: { x: "vec4" },
   outputs: { y: "vec4" },
   params: streamParams,
-  wgsl: byStream("y[i] = as_y(max(vec4f(x[i]), vec4f()));"),
+  wgsl: byStream(`let value = vec4f(x[i]); y[i] = as_y(${rectified("value")});`),
 });
 
 /** y = max(x, 0). `size` counts vec4f in all `streams`, here and below. */

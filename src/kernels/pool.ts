@@ -46,25 +46,32 @@ const outputRows = (s: PoolShape) => ({
   channels4: s.channels4,
 });
 
-/** The place of the maximum in its window, one byte for each of four channels: what the gradient needs. */
+/**
+ * The place of the maximum in its window, one byte for each of four channels: what the gradient needs. A NaN wins, so that
+ * it shows; it is told by its bits, as a compiler may assume that comparisons meet none.
+ */
 const windowMaximum = /* wgsl */ `
 struct Maximum { value: vec4f, places: u32 }
+fn isNan(x: vec4f) -> vec4<bool> {
+  return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
+}
 fn windowMaximum(stream: u32, row: u32, channel: u32) -> Maximum {
   let line = divide(row, params.wOut);
   let image = divide(line, params.hOut);
   // Unsigned wrap-around makes rows above the image fail the same test as rows below it.
   let top = (line - image * params.hOut) * params.stride - params.padding;
   let left = (row - line * params.wOut) * params.stride - params.padding;
-  var best = vec4f(-0x1.fffffep+127f);
+  var best = vec4f();
   var place = vec4u();
+  var isEmpty = true;
   for (var ky = 0u; ky < params.kernelSize; ky++) {
     for (var kx = 0u; kx < params.kernelSize; kx++) {
-      if (top + ky < params.hIn && left + kx < params.wIn) {
+      if ((top + ky < params.hIn) & (left + kx < params.wIn)) {
         let value = vec4f(x[(((stream * params.batch + image) * params.hIn + top + ky) * params.wIn + left + kx) * params.channels4 + channel]);
-        // Not "value > best": a NaN has to win, so that it shows.
-        let wins = !(value <= best);
+        let wins = vec4<bool>(isEmpty) | (!isNan(best) & (isNan(value) | (value > best)));
         best = select(best, value, wins);
         place = select(place, vec4u(ky * params.kernelSize + kx), wins);
+        isEmpty = false;
       }
     }
   }
@@ -106,7 +113,7 @@ ${loopRows(`
   )}`,
 });
 
-/** y = the maximum of each window; places = where it stood, a byte a channel. The first of equal ones wins. */
+/** y = the maximum of each window, NaN if it holds one; places = where it stood, a byte a channel. The first of equal ones wins. */
 export function maxPoolForward<T>(s: PoolShape, t: { x: T; y: T; places: T }): Dispatch<T> {
   const { params, groupsPerStream } = planMap(outputRows(s));
   return dispatch(maxPoolKernel, t, { ...params, ...poolValues(s) }, groupsPerStream * s.streams, {

@@ -21,7 +21,7 @@ export function maxPool2d(x: NdArray, options: MaxPoolOptions): NdArray {
   return fusion ? fuse(y, fusion) : y;
 }
 
-/** Where in x the largest value of each window lies: of equal ones the first in row-major order. */
+/** Where in x the largest value of each window lies: of equal ones the first in row-major order; a NaN is the largest. */
 export function maxPoolPlaces(
   x: NdArray,
   { kernelSize, stride, padding }: Omit<MaxPoolOptions, "fusion">,
@@ -42,7 +42,8 @@ export function maxPoolPlaces(
             const from = ((image * height + row) * width + column) * channels;
             for (let c = 0; c < channels; c++) {
               const best = places[to + c];
-              if (best < 0 || x.data[from + c] > x.data[best]) places[to + c] = from + c;
+              const isLarger = !Number.isNaN(x.data[best]) && !(x.data[from + c] <= x.data[best]);
+              if (best < 0 || isLarger) places[to + c] = from + c;
             }
           }
         }

@@ -180,7 +180,7 @@ fn run(group: u32, lane: u32) {${gridPosition}
   for (var e = lane % ${lanes}u; e < ${size / 4}u; e += ${lanes}u) {
     let row = rowTile * ${rows}u + firstRow + ${i * m}u + e / ${n / 4}u;
     let column = columnTile * ${columns / 4}u + (firstColumn + ${j * n}u) / 4u + e % ${n / 4}u;
-    if (row < params.rows && column < params.columns) {
+    if ((row < params.rows) & (column < params.columns)) {
       ${problem.column?.("column") ?? ""}
       let at = part * ${size}u + 4u * e;
       let sum = vec4f(cTile[at], cTile[at + 1u], cTile[at + 2u], cTile[at + 3u]);

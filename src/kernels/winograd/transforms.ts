@@ -128,7 +128,7 @@ const outputTransform = ({ m, n, aT }: Filtering, epilogue: Epilogue): Kernel =>
     ${each(
       m,
       (i, j) => /* wgsl */ `
-    if (y + ${i}u < params.height && x + ${j}u < params.width) {
+    if ((y + ${i}u < params.height) & (x + ${j}u < params.width)) {
       let i = image + ((y + ${i}u) * params.width + x + ${j}u) * params.channels4;
       ${epilogue.store("pixels", "i", `y${i}_${j}`)}
     }`,
