@@ -2,7 +2,7 @@
  * A program: the dispatches of a recorded step with their memory, pipelines and bind groups, ready to be replayed.
  */
 import { fromHalf, toHalf } from "../half.ts";
-import { type Device, GpuError } from "../kernels/device.ts";
+import { type Device, GpuError, operationsPerSubmit } from "../kernels/device.ts";
 import { bindingsOf, divideUp, foldWorkgroups, packParams, paramsStride } from "../kernels/kernel.ts";
 import type { DispatchLabel, PassTimestamps } from "../kernels/profiler.ts";
 import { copiesToTexels, type TexelCopy, texelTextureBytes } from "../kernels/texels.ts";
@@ -24,9 +24,6 @@ interface Command extends DispatchLabel {
   /** What it reads through textures and is not in them yet. */
   readonly copies: readonly TexelCopy[];
 }
-
-/** Work in one submit, in multiplications and additions: a desktop GPU resets after about 2 s in one submit. */
-const operationsPerSubmit = 2e10;
 
 export class Program {
   readonly device: Device;

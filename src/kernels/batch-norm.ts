@@ -182,7 +182,7 @@ fn run(group: u32, lane: u32) {
 });
 
 /** statistics as in batchStatistics, from the running ones. */
-export function runningStatistics<T>(
+function runningStatistics<T>(
   shape: RowShape,
   eps: number,
   t: { runningMean: T; runningVar: T; weight: T; bias: T; statistics: T },

@@ -345,14 +345,15 @@ export const observedProblems = (observer: ColumnObserver): readonly GemmProblem
     observed(problem, observer),
   );
 
-/** Multiplications and additions of a trial, about: enough to be timed on any GPU, and soon over. */
-const trialOperations = 2 ** 32;
+/** Bytes of a trial's largest tensor: what WebGPU lets every adapter bind. */
+const mostTrialBytes = 2 ** 27;
 
-/** The shape with as many images as a trial needs. */
-function trialShape(s: Conv2dShape): Conv2dShape {
-  let { batch } = s;
-  while (batch > 1 && conv2dOperations({ ...s, batch }) > trialOperations) batch = divideUp(batch, 2);
-  return { ...s, batch };
+/** The shape with as many of its images as come to so many operations, one at least. */
+function trialShape(s: Conv2dShape, operations: number): Conv2dShape {
+  const one = { ...s, batch: 1 };
+  const { dx, y } = sizesOf(one);
+  const most = Math.min(operations / conv2dOperations(one), mostTrialBytes / (16 * Math.max(dx, y)));
+  return { ...s, batch: Math.max(1, Math.min(s.batch, Math.floor(most))) };
 }
 
 /** Sizes of a convolution's tensors, in vec4f. */
@@ -383,7 +384,11 @@ export function forwardProduct(s: Conv2dShape): Product {
     columns: s.outChannels / 4,
     depth: s.kernelHeight * s.kernelWidth * s.inChannels,
     slices: s.streams,
-    trial: (tile) => [conv2dForward(tile, trialShape(s), sizesOf(trialShape(s)))],
+    trial: (tile, operations) => {
+      const shape = trialShape(s, operations);
+      const { x, weight, y } = sizesOf(shape);
+      return [conv2dForward(tile, shape, { x, weight, y })];
+    },
   };
 }
 
@@ -440,9 +445,10 @@ export function inputGradientProduct(s: Conv2dShape): Product {
     columns: s.inChannels / 4,
     depth: divideUp(s.kernelHeight, s.stride) * divideUp(s.kernelWidth, s.stride) * s.outChannels,
     slices: s.streams * s.stride ** 2,
-    trial: (tile) => {
-      const { y: dy, weight, dx } = sizesOf(trialShape(s));
-      return [conv2dInputGradient(tile, trialShape(s), { dy, weight, dx })];
+    trial: (tile, operations) => {
+      const shape = trialShape(s, operations);
+      const { y: dy, weight, dx } = sizesOf(shape);
+      return [conv2dInputGradient(tile, shape, { dy, weight, dx })];
     },
   };
 }
@@ -468,8 +474,8 @@ export function weightGradientProduct(s: Conv2dShape, parallelism: number): Prod
     columns: s.outChannels / 4,
     depth: s.batch * s.outHeight * s.outWidth,
     slices: s.streams,
-    trial: (tile) => {
-      const shape = trialShape(s);
+    trial: (tile, operations) => {
+      const shape = trialShape(s, operations);
       const { x, y: dy, weight: total } = sizesOf(shape);
       const sum = weightGradientSplits(tile, shape, parallelism);
       if (sum.splits === 1) return [conv2dWeightGradient(tile, shape, sum, { x, dy, dWeight: total })];

@@ -19,6 +19,9 @@ export interface Platform {
   idle(): Promise<void>;
 }
 
+/** Work in one submit, in multiplications and additions: a desktop GPU resets after about 2 s in one submit. */
+export const operationsPerSubmit = 2e10;
+
 /** An error that WebGPU reported, with the name of the operation that caused it where it is known. */
 export class GpuError extends Error {
   override name = "GpuError";

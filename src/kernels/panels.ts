@@ -7,7 +7,7 @@
  */
 
 /** Columns of a panel. */
-export const panelColumns = 32;
+const panelColumns = 32;
 const panelVectors = panelColumns / 4;
 
 /** Names or expressions of a matrix's rows and columns. */

@@ -4,7 +4,7 @@
  */
 import type { GemmTile } from "./core.ts";
 import { type Product, productName, shapeClass } from "./product.ts";
-import { everyTile, type Precision, sharedTile, type TileAdapter, tableTile, tileName } from "./tiles.ts";
+import { canRun, everyTile, type Precision, sharedTile, type TileAdapter, tableTile, tileName } from "./tiles.ts";
 
 /** Products of a class that no table knows. */
 export interface OpenClass {
@@ -87,10 +87,12 @@ export class TileChoices {
 
   /**
    * Makes the choices of a former run those of this device, whatever a table or a measurement says now.
-   * @returns the tiles among them that this version does not have; their products are chosen anew.
+   * @returns the tiles among them that this version does not have, or that the adapter cannot run; their products are
+   *   chosen anew.
    */
   fix(choices: Readonly<Record<string, string>>): string[] {
-    const known = new Map(everyTile(this.#adapter).map((tile) => [tileName(tile), tile]));
+    const tiles = everyTile(this.#adapter).filter((tile) => canRun(this.#adapter, tile));
+    const known = new Map(tiles.map((tile) => [tileName(tile), tile]));
     const entries = Object.entries(choices);
     this.#fixed = new Map(entries.flatMap(([name, tile]) => (known.has(tile) ? [[name, known.get(tile)!]] : [])));
     return [...new Set(entries.map(([, tile]) => tile).filter((tile) => !known.has(tile)))];

@@ -2,7 +2,7 @@
  * What the three convolution products have in common: C[rows, columns] = A[rows, K] · B[K, columns], where A is
  * gathered from an image, columns run along channels, and everything is read four floats (one vec4f) at a time.
  *
- * A problem says in WGSL where its operands lie; a core (subgroup.ts, tile.ts) says who computes what. Variables that a
+ * A problem says in WGSL where its operands lie; a core (core.ts names them) says who computes what. Variables that a
  * problem may use: `slice` (the product's index among those of one dispatch), `row<i>` and `column<j>` (clamped into
  * range) and what it declared itself.
  */

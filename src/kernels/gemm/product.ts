@@ -16,10 +16,10 @@ export interface Product {
   /** Products of this size in one dispatch: streams, phases. */
   readonly slices: number;
   /**
-   * The product with a tile, to be timed: handles are the bindings' sizes, in vec4f. It may be of fewer images than the
-   * product itself, as more of them change nothing but the time.
+   * The product with a tile, to be timed: handles are the bindings' sizes, in vec4f. It is of fewer images than the product
+   * itself where that has more than `operations` (multiplications and additions).
    */
-  trial(tile: GemmTile): readonly Dispatch<number>[];
+  trial(tile: GemmTile, operations: number): readonly Dispatch<number>[];
 }
 
 /** Names a product by its exact size. */

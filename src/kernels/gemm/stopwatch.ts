@@ -1,5 +1,5 @@
 /** Times candidates for a product on the device, by timestamps where there are any, else by the clock. */
-import { type Device, GpuError } from "../device.ts";
+import { type Device, GpuError, operationsPerSubmit } from "../device.ts";
 import { bindingsOf, type Dispatch, foldWorkgroups, packParams, paramsStride } from "../kernel.ts";
 
 export interface Stopwatch {
@@ -12,6 +12,8 @@ export interface Stopwatch {
 const leastMs = { timestamps: 1.5, clock: 15 };
 /** Most repetitions: beyond that a candidate does next to nothing. */
 const mostRepetitions = 256;
+/** Milliseconds of work before anything is timed: a GPU that sat idle while kernels were compiled has a slow clock. */
+const wakeMs = 50;
 
 /** Repetitions of a candidate's dispatches in one pass, ready to run. */
 interface Prepared {
@@ -20,6 +22,7 @@ interface Prepared {
     readonly bindGroup: GPUBindGroup;
     readonly workgroups: readonly [number, number];
   }[];
+  readonly mostRepetitions: number;
   repetitions: number;
 }
 
@@ -82,7 +85,9 @@ async function create(
       const folded = foldWorkgroups(workgroups, device.limits.maxComputeWorkgroupsPerDimension);
       commands.push({ pipeline, bindGroup, workgroups: folded });
     }
-    return { commands, repetitions: 1 };
+    const work = dispatches.reduce((sum, { operations }) => sum + operations, 0);
+    const fitting = Math.max(1, Math.floor(operationsPerSubmit / work));
+    return { commands, repetitions: 1, mostRepetitions: Math.min(mostRepetitions, fitting) };
   };
 
   const { hasTimestamps } = device;
@@ -101,7 +106,7 @@ async function create(
         for (const { pipeline, bindGroup, workgroups } of commands) {
           pass.setPipeline(pipeline);
           pass.setBindGroup(0, bindGroup);
-          pass.dispatchWorkgroups(...workgroups);
+          pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
         }
       }
       pass.end();
@@ -121,6 +126,7 @@ async function create(
     }
   };
 
+  let isAwake = false;
   return {
     async time(candidate) {
       let trial = prepared.get(candidate);
@@ -129,9 +135,10 @@ async function create(
         prepared.set(candidate, trial);
         await run(trial); // some drivers compile at the first dispatch
       }
+      for (const start = performance.now(); !isAwake; isAwake = performance.now() - start > wakeMs) await run(trial);
       const least = hasTimestamps ? leastMs.timestamps : leastMs.clock;
       let ms = await run(trial);
-      while (ms < least && trial.repetitions < mostRepetitions) {
+      while (ms < least && 2 * trial.repetitions <= trial.mostRepetitions) {
         trial.repetitions *= 2;
         ms = await run(trial);
       }

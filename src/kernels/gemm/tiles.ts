@@ -148,10 +148,11 @@ function matrixTiles({ subgroupSize: lanes, subgroupMatrix: matrix }: TileAdapte
   });
 }
 
-/** Bytes of workgroup memory and lanes of a workgroup, by the adapter's limits. */
-function fits(tile: GemmTile, { limits }: TileAdapter): boolean {
+/** Whether an adapter can run a tile: by its limits, and by its subgroups where the tile is made for some. */
+export function canRun({ limits, subgroupSize }: TileAdapter, tile: GemmTile): boolean {
   const { storage, lanes } = needsOf(tile);
   return (
+    !("lanes" in tile && tile.lanes !== subgroupSize) &&
     storage <= limits.maxComputeWorkgroupStorageSize &&
     lanes <= Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX)
   );
@@ -180,7 +181,7 @@ function tilesOf(adapter: TileAdapter, precision: Precision): GemmTile[] {
     ...sharedTiles,
     ...registerTiles,
     ...(adapter.subgroupSize ? subgroupTiles(adapter.subgroupSize) : []),
-  ].filter((tile) => fits(tile, adapter));
+  ].filter((tile) => canRun(adapter, tile));
 }
 
 /** A tile that computes this much more than the product needs is not worth a measurement, if others waste less. */
@@ -313,7 +314,7 @@ export function parallelism(device: Device): number {
   return device.platform.kind === "gpu" || device.platform.kind === "browser" ? 1024 : 16;
 }
 
-/** Every tile that the adapter's table or a measurement on it can give. */
+/** Every tile that a measurement on the adapter can give, and those of all tables: tests run and compile them elsewhere too. */
 export function everyTile(adapter: TileAdapter): GemmTile[] {
   const forLavapipe = [
     ...lavapipeHeights.flatMap(({ rows }) => [

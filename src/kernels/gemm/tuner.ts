@@ -3,11 +3,11 @@
  * outlive the process in a store. It never holds a program up for long: what does not fit the budget is left undecided.
  */
 import type { Device } from "../device.ts";
-import { bindingsOf, type Dispatch, withHalves } from "../kernel.ts";
+import { bindingsOf, type Dispatch, moduleSource, withHalves } from "../kernel.ts";
 import type { OpenClass, Tuner } from "./choices.ts";
 import type { GemmTile } from "./core.ts";
 import { type Stopwatch, trialStopwatch } from "./stopwatch.ts";
-import { candidateTiles, type Precision, tileName } from "./tiles.ts";
+import { candidateTiles, type Precision, sharedTile, tileName } from "./tiles.ts";
 
 /** Where measurements are kept: texts by key. */
 export interface TileStore {
@@ -32,8 +32,13 @@ const defaultBudgetMs = 6000;
 
 /** Times that each candidate is timed; the least counts. */
 const rounds = 3;
-/** A candidate that is slower than the best by more than this after a round is out. */
-const margin = 1.25;
+/** A candidate that is slower than the best by more than this after a round is out: a single time says less than two. */
+const margins = [1.5, 1.25, 1.25];
+
+/** Operations of the very first trial, which tells how fast the device is. */
+const firstOperations = 2 ** 30;
+/** How long a trial is to take. One that is soon over has too few workgroups to fill a large GPU, as the product itself does. */
+const trialSeconds = 0.003;
 
 /**
  * The index of the fastest of `count` candidates, or null if there was no time for even one round.
@@ -55,7 +60,7 @@ export async function fastest(
         best[candidate] = Number.NaN; // a driver that cannot run it
       }
     }
-    const limit = margin * Math.min(...best.filter((value) => !Number.isNaN(value)));
+    const limit = margins[round]! * Math.min(...best.filter((value) => !Number.isNaN(value)));
     left = left.filter((candidate) => best[candidate]! <= limit);
     if (left.length === 1) break;
   }
@@ -72,25 +77,36 @@ export function createTuner(device: Device, options: TunerOptions): Tuner {
   const { store, note = () => {}, budgetMs = defaultBudgetMs, stopwatch = trialStopwatch } = options;
   const now = options.now ?? (() => performance.now());
   const key = storeKey(device);
+  /** Operations of a trial that takes its time here; not known before the first. */
+  let trialOperations: number | null = null;
 
   async function measure(
     { product, precision }: OpenClass,
     candidates: readonly GemmTile[],
     isLate: () => boolean,
   ): Promise<GemmTile | null> {
-    let watch: Stopwatch | null = null;
+    const trial = (tile: GemmTile, operations: number) =>
+      product.trial(tile, operations).map((dispatch) => stored(dispatch, precision));
+    async function timing<T>(trials: readonly Dispatch<number>[][], use: (watch: Stopwatch) => Promise<T>): Promise<T> {
+      const watch = await stopwatch(device, trials);
+      try {
+        return await use(watch);
+      } finally {
+        watch.destroy();
+      }
+    }
     try {
-      watch = await stopwatch(
-        device,
-        candidates.map((tile) => product.trial(tile).map((trial) => stored(trial, precision))),
-      );
-      const { time } = watch;
-      const found = await fastest(candidates.length, time, isLate);
+      if (trialOperations === null) {
+        const first = trial(sharedTile, firstOperations);
+        const done = first.reduce((sum, { operations }) => sum + operations, 0);
+        trialOperations = await timing([first], async ({ time }) => (done / (await time(0))) * trialSeconds);
+      }
+      const operations = trialOperations;
+      const trials = candidates.map((tile) => trial(tile, operations));
+      const found = await timing(trials, ({ time }) => fastest(candidates.length, time, isLate));
       return found === null ? null : candidates[found]!;
     } catch {
       return null; // no memory for it: the program itself will tell
-    } finally {
-      watch?.destroy();
     }
   }
 
@@ -141,18 +157,19 @@ function storeKey({ adapterInfo }: Device): string {
   return JSON.stringify({ vendor, architecture, device, description });
 }
 
-/** Changes with the WGSL of any candidate, so that nothing measured on other kernels is believed. */
-function generatorVersion({ product }: OpenClass, candidates: readonly GemmTile[]): string {
+/** To be raised when candidates are measured otherwise than before. */
+const method = 2;
+
+/** Changes with the WGSL of any candidate, and with how they are measured, so that nothing is believed that may not hold. */
+function generatorVersion({ product, precision }: OpenClass, candidates: readonly GemmTile[]): string {
+  const trials = candidates.flatMap((tile) => product.trial(tile, firstOperations));
+  const text = [`${method}`, ...trials.map((trial) => moduleSource(stored(trial, precision).kernel))].join();
   // FNV-1a over UTF-16 units, twice with other bases, as one of 32 bits is short for a key.
   let [a, b] = [0x811c9dc5, 0x01234567];
-  for (const tile of candidates) {
-    for (const { kernel } of product.trial(tile)) {
-      for (let i = 0; i < kernel.wgsl.length; i++) {
-        const unit = kernel.wgsl.charCodeAt(i);
-        a = Math.imul(a ^ unit, 0x01000193);
-        b = Math.imul(b ^ unit, 0x01000193);
-      }
-    }
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    a = Math.imul(a ^ unit, 0x01000193);
+    b = Math.imul(b ^ unit, 0x01000193);
   }
   return [a, b].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }

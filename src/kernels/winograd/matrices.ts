@@ -63,7 +63,7 @@ export const transpose = (matrix: Matrix): Matrix => matrix[0]!.map((_, j) => ma
  * WGSL that declares `outputs[i]` = Σ_j matrix[i, j] · inputs[j]. Two rows that follow each other and differ in signs
  * alone (those of points p and −p) share their sums: one is e + o, the other e − o.
  */
-export function linearMap(matrix: Matrix, inputs: readonly string[], outputs: readonly string[]): string {
+function linearMap(matrix: Matrix, inputs: readonly string[], outputs: readonly string[]): string {
   const code: string[] = [];
   for (let i = 0; i < matrix.length; i++) {
     const row = matrix[i]!;
