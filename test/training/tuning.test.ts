@@ -32,6 +32,7 @@ function measuring(fastest: "first" | "last"): TuneOptions & { timed: number } {
 interface Written {
   kernels: {
     platform: string;
+    adapter?: string;
     subgroupSize: number | null;
     tiles?: Record<string, string>;
     algorithms?: Record<string, string>;
@@ -138,10 +139,15 @@ describe("a run's kernels", () => {
     expect(await resume({ ...before.kernels, algorithms: { [product!]: "fourier" } }, 4)).toEqual([
       `note: the kernel fourier is not there any more; ${end}`,
     ]);
-    // Runs from before algorithms, and tiles, were recorded.
-    const { algorithms: _, ...former } = before.kernels;
-    expect(await resume(former, 5)).toEqual([]);
+    const { adapter, ...withoutAdapter } = before.kernels;
+    expect(await resume({ ...before.kernels, adapter: "acme, card" }, 5)).toEqual([
+      `note: another adapter or driver than before (acme, card; now ${adapter}); ${end}`,
+    ]);
+    // Runs from before adapters, algorithms and tiles were recorded.
+    expect(await resume(withoutAdapter, 6)).toEqual([]);
+    const { algorithms: _, ...former } = withoutAdapter;
+    expect(await resume(former, 7)).toEqual([]);
     const { tiles: __, ...older } = former;
-    expect(await resume(older, 6)).toEqual([]);
+    expect(await resume(older, 8)).toEqual([]);
   });
 });

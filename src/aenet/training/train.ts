@@ -424,6 +424,8 @@ const validationOptions = ({ step }: RunSetup): InferenceOptions => ({
 /** What the adapter's kernels are chosen by, and the choices; the same give the same bits. */
 interface KernelChoices {
   readonly platform: string;
+  /** The adapter and its driver in words; absent in runs that were begun before it was recorded. */
+  readonly adapter?: string;
   readonly subgroupSize: number | null;
   /** The tile of each matrix product; absent in runs that were begun before tiles were recorded. */
   readonly tiles?: Readonly<Record<string, string>>;
@@ -433,15 +435,22 @@ interface KernelChoices {
 
 function kernelChoices(device: Device): KernelChoices {
   const { platform, subgroupSize, tiles, algorithms } = device;
-  return { platform: platform.kind, subgroupSize, tiles: tiles.made, algorithms: algorithms.made };
+  const { vendor, architecture, device: model, description } = device.adapterInfo;
+  const adapter = [vendor, architecture, model, description].filter((part) => part !== "").join(", ");
+  return { platform: platform.kind, adapter, subgroupSize, tiles: tiles.made, algorithms: algorithms.made };
 }
 
 /** Makes a run's choices those of the device. Returns why that is not possible to the letter, or null. */
 function restoreKernels(device: Device, choices: KernelChoices): string | null {
-  const { platform, subgroupSize, tiles = {}, algorithms = {} } = choices;
+  const { platform, adapter, subgroupSize, tiles = {}, algorithms = {} } = choices;
   if (platform !== device.platform.kind || subgroupSize !== device.subgroupSize) return "another adapter than before";
   const unknown = [...device.tiles.fix(tiles), ...device.algorithms.fix(algorithms)];
-  return unknown.length > 0 ? `the kernel ${unknown.join(", the kernel ")} is not there any more` : null;
+  if (unknown.length > 0) return `the kernel ${unknown.join(", the kernel ")} is not there any more`;
+  // The same kernels, but compiled by another driver, or for another card.
+  const current = kernelChoices(device).adapter;
+  return adapter === undefined || adapter === current
+    ? null
+    : `another adapter or driver than before (${adapter}; now ${current})`;
 }
 
 /** Plans all that a run computes, so that every kernel is chosen. @throws GpuError if it does not fit the adapter. */
