@@ -13,13 +13,17 @@ const storagesOf = (dispatch: RecordedDispatch, names: object): Storage[] =>
 const readsOf = (dispatch: RecordedDispatch) => storagesOf(dispatch, dispatch.kernel.inputs);
 const writesOf = (dispatch: RecordedDispatch) => storagesOf(dispatch, dispatch.kernel.outputs);
 
-/** The dispatches that leave the same in `results` and in persistent storage. Pure. */
+/** Whether the adapter can take a dispatch. */
+type Fits = (dispatch: RecordedDispatch) => boolean;
+
+/** The dispatches that leave the same in `results` and in persistent storage. What would not fit is not merged. Pure. */
 export function mergeDispatches(
   recorded: readonly RecordedDispatch[],
   results: readonly Tensor[],
+  fits: Fits = () => true,
 ): readonly RecordedDispatch[] {
   const kept = new Set(results.map(({ storage }) => storage));
-  return withoutUnread(withObservers(withEpilogues(recorded, kept)), kept);
+  return withoutUnread(withObservers(withEpilogues(recorded, kept, fits), fits), kept);
 }
 
 /** When each storage is written. */
@@ -31,7 +35,11 @@ function writersOf(dispatches: readonly RecordedDispatch[]): Map<Storage, number
   return writers;
 }
 
-function withEpilogues(recorded: readonly RecordedDispatch[], kept: ReadonlySet<Storage>): RecordedDispatch[] {
+function withEpilogues(
+  recorded: readonly RecordedDispatch[],
+  kept: ReadonlySet<Storage>,
+  fits: Fits,
+): RecordedDispatch[] {
   const readers = new Map<Storage, number>();
   for (const storage of recorded.flatMap(readsOf)) readers.set(storage, (readers.get(storage) ?? 0) + 1);
   const writers = writersOf(recorded);
@@ -46,27 +54,31 @@ function withEpilogues(recorded: readonly RecordedDispatch[], kept: ReadonlySet<
     // The product moves to where its epilogue stands; nothing between may change what it reads.
     const changed = readsOf(product).some((read) => writers.get(read)?.some((at) => at > writer! && at < time));
     if (changed) continue;
+    const both = { ...product.withEpilogue(asEpilogue), operation: `${product.operation}, ${operation}` };
+    if (!fits(both)) continue;
     merged[writer!] = null;
-    merged[time] = { ...product.withEpilogue(asEpilogue), operation: `${product.operation}, ${operation}` };
+    merged[time] = both;
   }
   return merged.filter((dispatch) => dispatch !== null);
 }
 
 /** An observer writes what it finds when the tensor is written: earlier than before, so nothing else may be there until then. */
-function withObservers(dispatches: readonly RecordedDispatch[]): RecordedDispatch[] {
+function withObservers(dispatches: readonly RecordedDispatch[], fits: Fits): RecordedDispatch[] {
   const writers = writersOf(dispatches);
   const merged: (RecordedDispatch | null)[] = [...dispatches];
-  for (const [time, { asObserver, kernel, bindings }] of dispatches.entries()) {
+  for (const [time, { asObserver, kernel, bindings, operation }] of dispatches.entries()) {
     // What is stored in f16 is not what is looked at.
     if (asObserver?.x.dtype !== "f32") continue;
     const [writer, ...others] = writers.get(asObserver.x.storage) ?? [];
     const product = writer === undefined ? null : merged[writer];
-    const finds = Object.keys(kernel.outputs).map((name) => bindings[name]!.storage);
-    const isFirst = finds.every((storage) => !storage.persistent && writers.get(storage)![0] === time);
+    const finds = Object.keys(kernel.outputs).map((name) => bindings[name]!);
+    const isFirst = finds.every(({ storage }) => !storage.persistent && writers.get(storage)![0] === time);
     if (!product || others.length > 0 || writer! > time || !isFirst) continue;
     const observed = product.withObserver?.(asObserver);
     if (!observed) continue;
-    merged[writer!] = { ...observed, operation: product.operation };
+    const both = { ...observed, operation: product.operation, observed: { operation, finds } };
+    if (!fits(both)) continue;
+    merged[writer!] = both;
     merged[time] = null;
   }
   return merged.filter((dispatch) => dispatch !== null);

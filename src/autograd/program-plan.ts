@@ -104,7 +104,16 @@ export function planProgram(
   outputs: readonly Tensor[],
   { reuse = true, merge = true }: ProgramOptions,
 ): ProgramPlan {
-  const merged = merge ? mergeDispatches(asRecorded, [...inputs, ...outputs]) : asRecorded;
+  const fits = (dispatch: RecordedDispatch) => {
+    try {
+      splitByStream(device, asStored(dispatch));
+      return true;
+    } catch (error) {
+      if (error instanceof GpuError) return false;
+      throw error;
+    }
+  };
+  const merged = merge ? mergeDispatches(asRecorded, [...inputs, ...outputs], fits) : asRecorded;
   const recorded = merged.map(asStored);
   const split = recorded.flatMap((dispatch) => splitByStream(device, dispatch));
   // A checked kernel reads everything from buffers.
@@ -126,6 +135,10 @@ export function planProgram(
       }
       written.add(storage);
     }
+  }
+  for (const { name, shape, storage } of outputs) {
+    if (isPlanned(storage) && !written.has(storage))
+      throw new Error(`${name} [${shape}] is to be read, but nothing writes it`);
   }
   const kept = new Set<PlannedTensor>(outputs.map((t) => t.storage));
   const memoryWith = (texels: TexelPlan) => {

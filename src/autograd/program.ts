@@ -34,7 +34,7 @@ export class Program {
   readonly #poison: boolean;
   /** The commands, a submit each. */
   readonly #parts: readonly (readonly Command[])[];
-  readonly #place: (storage: Storage) => { buffer: GPUBuffer; offset: number };
+  readonly #place: (tensor: Tensor) => { buffer: GPUBuffer; offset: number };
   readonly #readable: ReadonlySet<Storage>;
   readonly #inputs: readonly Tensor[];
   #destroyed = false;
@@ -48,7 +48,7 @@ export class Program {
     banks: GPUBuffer[];
     own: (GPUBuffer | GPUTexture)[];
     poison: boolean;
-    place: (storage: Storage) => { buffer: GPUBuffer; offset: number };
+    place: (tensor: Tensor) => { buffer: GPUBuffer; offset: number };
     readable: ReadonlySet<Storage>;
     inputs: readonly Tensor[];
     staging: GPUBuffer[];
@@ -120,10 +120,14 @@ export class Program {
     }
     const inputBuffer = await allocate("inputs", inputBytes, STORAGE | COPY_SRC | COPY_DST);
     for (const [storage, offset] of inputOffsets) places.set(storage, { buffer: inputBuffer, offset });
-    const place = (storage: Storage) => {
+    const place = ({ name, shape, dtype, storage }: Tensor) => {
       const found = storage.external ?? places.get(storage);
-      if (!found && storage.persistent) throw new Error("the parameters have no memory yet");
-      if (!found) throw new Error("a tensor is read that no dispatch writes and that is no input");
+      // What is planned has a place; parameters have what they were allocated with.
+      if (!found) {
+        throw new Error(
+          `${name} [${shape}]${dtype === "f16" ? " in f16" : ""} has no memory: the parameters were allocated without it`,
+        );
+      }
       return found;
     };
 
@@ -149,7 +153,7 @@ export class Program {
       const { pipeline, layout } = await device.compile(checked?.kernel ?? kernel);
       const rangeOf = (name: string) => {
         const { storage, offset = 0, size = storage.byteLength } = bindings[name]!;
-        const at = place(storage);
+        const at = place(dispatch.recorded.bindings[name]!);
         return { buffer: at.buffer, offset: at.offset + offset, size };
       };
       const uses = texels.uses[i]!;
@@ -195,13 +199,16 @@ export class Program {
     return this.#own.reduce((sum, one) => sum + ("size" in one ? one.size : texelTextureBytes(one)), 0);
   }
 
-  /** Writes an input's logical values (bytes for "u8"). */
+  /** Writes an input's logical values (bytes for "u8"). @throws Error for what is no input and does not persist. */
   write(tensor: Tensor, values: ArrayLike<number>): void {
     this.#check();
+    if (!this.#inputs.includes(tensor) && !tensor.storage.persistent) {
+      throw new Error(`${tensor.name} is not an input of the program`);
+    }
     if (values.length !== tensor.size) {
       throw new RangeError(`${tensor.name}: ${values.length} values for shape [${tensor.shape}]`);
     }
-    const { buffer, offset } = this.#place(tensor.storage);
+    const { buffer, offset } = this.#place(tensor);
     this.device.gpu.queue.writeBuffer(buffer, offset, encode(tensor, values));
   }
 
@@ -242,7 +249,7 @@ export class Program {
     const free = this.#staging.findIndex((buffer) => buffer.size === size);
     const staging = free >= 0 ? this.#staging.splice(free, 1)[0]! : this.device.createStaging(size);
     if (free < 0) this.#own.push(staging);
-    const { buffer: source, offset } = this.#place(tensor.storage);
+    const { buffer: source, offset } = this.#place(tensor);
     this.device.submit(`reading ${tensor.name}`, (encoder) =>
       encoder.copyBufferToBuffer(source, offset, staging, 0, size),
     );
@@ -279,12 +286,14 @@ export class Program {
       device.submit("clear", (encoder) => {
         for (const bank of this.#banks) encoder.clearBuffer(bank);
       });
-      for (const [i, { operation, commands, tensors }] of stages.entries()) {
+      for (const [i, { recorded, operation, commands, tensors }] of stages.entries()) {
         if (commands.length > 0) device.submit(operation!, (encoder) => encodeCommands(encoder, commands));
         const found = (await watch.look(i)).findIndex((count) => count > 0);
         if (found >= 0) {
           const tensor = tensors[found]!;
-          return { operation, tensor, ...firstNonFinite(tensor, await this.#fetch(tensor)) };
+          const observed = recorded?.observed;
+          const finder = observed?.finds.includes(tensor) ? observed.operation : operation;
+          return { operation: finder, tensor, ...firstNonFinite(tensor, await this.#fetch(tensor)) };
         }
       }
       return null;
@@ -301,10 +310,11 @@ export class Program {
     const limit = alignment * Math.floor(device.limits.maxStorageBufferBindingSize / alignment);
     const recorded: RecordedDispatch[] = [];
     const ends = lists.map((tensors) => {
-      tensors.forEach(({ name, dtype, storage }, slot) => {
+      tensors.forEach((tensor, slot) => {
+        const { name, dtype, storage } = tensor;
         if (!isFloat(dtype)) return;
         const bytes = dtype === "f16" ? 8 : 16; // of four
-        const { buffer, offset } = this.#place(storage);
+        const { buffer, offset } = this.#place(tensor);
         for (let at = 0; at < storage.byteLength; at += limit) {
           const size = divideUp(Math.min(limit, storage.byteLength - at), bytes);
           const view = new Storage(bytes * size, { persistent: true });

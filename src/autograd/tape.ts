@@ -23,6 +23,8 @@ interface Operation {
 /** A dispatch with the operation that it belongs to, which names it in errors and profiles. */
 export interface RecordedDispatch extends Dispatch<Tensor> {
   readonly operation: string;
+  /** The operation that looks at what this one writes, and what it finds. */
+  readonly observed?: { readonly operation: string; readonly finds: readonly Tensor[] };
 }
 
 export interface TapeOptions {
@@ -141,10 +143,12 @@ export class Tape {
   }
 
   /**
-   * Records the gradients of y with respect to everything it depends on, given dy (the same shape as y).
-   * @throws RangeError if the shapes differ.
+   * Records the gradients of y with respect to everything it depends on, given dy (the same shape as y). Once on a tape: of
+   * several outputs, take the gradient of their sum.
+   * @throws RangeError if the shapes differ; Error the second time.
    */
   backward(y: Tensor, dy: Tensor): void {
+    if (this.#gradients.size > 0) throw new Error(`backward: ${y.name}: this tape has recorded gradients already`);
     if (String(y.shape) !== String(dy.shape)) {
       throw new RangeError(`backward: dy has shape [${dy.shape}] but y has [${y.shape}]`);
     }
@@ -166,10 +170,12 @@ export class Tape {
     const former = this.#gradients.get(x);
     if (x instanceof Parameter) {
       const size = x.paddedSize / 4;
+      // Weights have a part for each stream, as convolutions have.
+      const streams = x.layout === "weight" ? x.shape[0] : 1;
       if (former || this.#accumulateGradients) {
-        this.push(accumulate(size, { x: dx, total: x.grad }));
+        this.push(accumulate(size, { x: dx, total: x.grad }, streams));
         this.watched.delete(x.grad);
-      } else if (dx !== x.grad) this.push(scale(size, 1, { x: dx, y: x.grad }));
+      } else if (dx !== x.grad) this.push(scale(size, 1, { x: dx, y: x.grad }, streams));
       this.#gradients.set(x, x.grad);
     } else if (former) {
       const sum = this.emptyLike(`d(${x.name})`, x);

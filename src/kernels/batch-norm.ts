@@ -67,10 +67,13 @@ function addFour(j: number): string {
 function storeBlock(j: number, place: string): string {
   return `
     let offset = sum${j} * factor${j};
+    let difference = squares${j} - offset * offset;
+    // What overflows stays infinite: ∞ − ∞ is NaN, of which a maximum with 0 would make 0.
+    let isFinite = (bitcast<vec4u>(difference) & vec4u(0x7fffffffu)) < vec4u(0x7f800000u);
     let at = 3u * (${place});
     partials[at] = first${j};
     partials[at + 1u] = offset;
-    partials[at + 2u] = max(squares${j} - offset * offset, vec4f());`;
+    partials[at + 2u] = select(max(squares${j}, offset * offset), max(difference, vec4f()), isFinite);`;
 }
 
 /** The same while the values are stored; to the same bits where a block's rows are a multiple of four. */

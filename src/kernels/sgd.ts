@@ -25,10 +25,11 @@ const blockVectors = 64 * perLane;
 const rateOfSegment = "rates[segments[3u * segment + 1u]]";
 const decayOfSegment = "bitcast<f32>(segments[3u * segment + 2u])";
 
-/** Declares w, and what v and w would become (`v`, `next`), of vec4f `i` with its `rate` and `decay`. */
+/** Declares w, and what v and w would become (`v`, `next`), of vec4f `i` with its `rate` and `decay`; a rate of 0 keeps both. */
 const moved = (gradient: string) => `
       let w = values[i];
-      let v = params.momentum * momenta[i] + ${gradient} + decay * w;
+      let momentum = momenta[i];
+      let v = select(momentum, params.momentum * momentum + ${gradient} + decay * w, rate != 0.0);
       let next = w - rate * v;`;
 
 /** Runs `code` for every vec4f `i` of the window's block `local`, which is `block` of the arena. Most lie in one segment. */
@@ -79,8 +80,8 @@ fn run(group: u32, lane: u32) {
         momenta[i] = v;
         values[i] = next;
         ${store}
-        largest = max(largest, max(magnitude(v), magnitude(next)));
-      }`,
+      }
+      largest = max(largest, max(magnitude(v), magnitude(next)));`,
     gradient,
   )}
   if (largest > atomicLoad(&status[${statusWords.largestState}])) {

@@ -168,7 +168,9 @@ export class Sgd {
     values[rateIndex.base] = rates.base;
     values[rateIndex.fusion] = rates.fusion;
     const { momentum, weightDecay } = this.#options;
-    values[safeIndex] = largestSafeMagnitude(momentum, weightDecay, Math.max(rates.base, rates.fusion));
+    // Of the rates as the device has them: beyond float32 they are infinite, and nothing is safe.
+    const largestRate = Math.max(values[rateIndex.base]!, values[rateIndex.fusion]!);
+    values[safeIndex] = largestSafeMagnitude(momentum, weightDecay, largestRate);
     this.#update.write(this.#rates, values);
     this.#update.run();
   }

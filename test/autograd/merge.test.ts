@@ -137,6 +137,35 @@ describe("training's statistics, found by the convolution that they are of", () 
     for (const [i, value] of merged.values.entries()) expect(Math.abs(value - apart.values[i]!)).toBeLessThan(1e-5);
   });
 
+  it("and are still the batch norm's where they are not finite", async () => {
+    const device = await testDevice();
+    device.tiles.override = () => wide;
+    const operations = await Promise.all(
+      [true, false].map(async (merge) => {
+        const tape = new Tape(device, { training: true });
+        const x = tape.input("x", [1, 1, 4, 4, 4]);
+        const weight = tape.input("weight", [1, 1, 1, 4, 40], { layout: "weight" });
+        const of = (name: string) => tape.input(name, [1, 40]);
+        const norm = { weight: of("gamma"), bias: of("beta"), runningMean: of("mean"), runningVar: of("variance") };
+        const y = tape.scope("bn1", () =>
+          batchNorm(
+            tape.scope("conv1", () => conv2d(x, weight)),
+            norm,
+          ),
+        );
+        const program = await tape.compile([y], { merge });
+        for (const t of tape.inputs) program.write(t, new Float32Array(t.size).fill(1));
+        // ±1e25, whose squares are beyond float32.
+        const values = Float32Array.from({ length: x.size }, (_, i) => (i & 4 ? 1e25 : -1e25));
+        program.write(x, values);
+        const found = await program.findNonFinite();
+        program.destroy();
+        return `${found?.operation}: ${found?.tensor.name}`;
+      }),
+    );
+    expect(operations).toEqual(Array(2).fill("bn1.batchNorm: statistics of blocks"));
+  });
+
   it("not where a block has more rows than a tile", async () => {
     const { kernels } = await run([1, 65, 65, 4], {});
     expect(kernels.slice(0, 2)).toEqual(["conv2d_forward", "batch_norm_statistics"]);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { batchNorm, maxPool2d, relu, Tape } from "../../src/autograd/index.ts";
+import { batchNorm, maxPool2d, RunningStatistic, relu, Tape } from "../../src/autograd/index.ts";
 import { maxPool2d as maxPoolReference, ndarray } from "../../src/autograd/reference/index.ts";
 import { testDevice } from "../support/device.ts";
 
@@ -60,4 +60,34 @@ it("a ReLU keeps NaN and infinity, behind a batch norm too", async () => {
   for (const y of [plain, normed]) expect([...y!].map(Math.abs)).toEqual([Number.NaN, inf, 0, 0, 2, 0]);
   expect([...added!].map(Math.abs)).toEqual([Number.NaN, inf, 0, 0, 4, 0]);
   program.destroy();
+});
+
+it.each([
+  ["of one block of rows", 16],
+  ["of several", 256],
+])("a batch variance that overflows is infinite: %s", async (_, rows) => {
+  const device = await testDevice();
+  const tape = new Tape(device, { training: true });
+  const x = tape.input("x", [1, rows, 1, 1, 4]);
+  const [ones, zeros] = ["ones", "zeros"].map((name) => tape.input(name, [1, 4]));
+  const [runningMean, runningVar] = ["mean", "var"].map((name) => new RunningStatistic(name, [1, 4]));
+  const buffer = await device.createBuffer("statistics", 4 * 256, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
+  for (const [i, { storage }] of [runningMean!, runningMean!.batch, runningVar!, runningVar!.batch].entries()) {
+    storage.external = { buffer, offset: 256 * i };
+  }
+  const y = batchNorm(x, { weight: ones!, bias: zeros!, runningMean: runningMean!, runningVar: runningVar! });
+  const program = await tape.compile([y]);
+  program.write(ones!, [1, 1, 1, 1]);
+  program.write(zeros!, [0, 0, 0, 0]);
+  // The last channel's variance is 1e37, within float32.
+  const size = [1e20, 1e25, 3e38, 3e18];
+  const values = Float32Array.from({ length: 4 * rows }, (_, i) => (i & 4 ? 1 : -1) * size[i & 3]!);
+  program.write(x, values);
+  program.run();
+  const variance = await program.read(runningVar!.batch);
+  expect([...variance.slice(0, 2)]).toEqual([inf, inf]);
+  expect(Number.isFinite(variance[2])).toBe(false); // nor is the mean: a difference of two of them overflows
+  expect(variance[3]! / (9e36 * (rows / (rows - 1)))).toBeCloseTo(1, 5);
+  program.destroy();
+  buffer.destroy();
 });

@@ -5,7 +5,7 @@ import { type ArchName, createArchitecture } from "../../src/aenet/architecture.
 import { createNetwork } from "../../src/aenet/model.ts";
 import { TrainingStep } from "../../src/aenet/training/step.ts";
 import { dryRun, train } from "../../src/aenet/training/train.ts";
-import { Tape } from "../../src/autograd/index.ts";
+import { batchNorm, conv2d, Tape } from "../../src/autograd/index.ts";
 import { Device, GpuError, type Limits } from "../../src/kernels/device.ts";
 import { defineKernel, dispatch } from "../../src/kernels/kernel.ts";
 import { firstAdapter } from "../../src/node/adapter.ts";
@@ -87,6 +87,39 @@ describe("a binding that the adapter does not allow whole", () => {
     expect(split!.losses).toEqual(whole!.losses);
     expect(differing(split!.values, whole!.values)).toEqual([]);
     expect(differing(split!.momenta, whole!.momenta)).toEqual([]);
+  });
+
+  it("is so with micro-batches too, whose gradients are added up", async () => {
+    const results = [];
+    for (const device of [await testDevice(), await openWith({ maxStorageBufferBindingSize: 400_000 })]) {
+      const network = createNetwork(createArchitecture("aenet-fl", classes, { depth: [1, 1, 1, 1], baseChannels: 8 }));
+      const step = await TrainingStep.create(device, network, stepOptions(4, { microBatch: 2 }));
+      network.parameters.write(network.parameters.initialValues(0));
+      await step.submit(noiseBatch(4), rates);
+      results.push(await network.parameters.read());
+      step.destroy();
+      network.parameters.destroy();
+    }
+    expect(differing(results[1]!, results[0]!)).toEqual([]);
+  });
+
+  it("does not keep a program from fitting because kernels could be merged", async () => {
+    const device = await openWith({ maxStorageBufferBindingSize: 8192 });
+    const lanes = device.subgroupSize!;
+    const sizes = { lanes, across: lanes, rows: 16, columnVectors: 1 };
+    device.tiles.override = () => ({ strategy: "subgroup", ...sizes, order: "column" });
+    const tape = new Tape(device, { training: true });
+    const x = tape.input("x", [3, 1, 4, 4, 64]);
+    const weight = tape.input("weight", [3, 1, 1, 64, 20], { layout: "weight" });
+    const of = (name: string) => tape.input(name, [3, 20]);
+    const norm = { weight: of("gamma"), bias: of("beta"), runningMean: of("mean"), runningVar: of("variance") };
+    const y = batchNorm(conv2d(x, weight), norm);
+    // The weight, of 15,360 bytes, is bound by stream; the 240 bytes of a stream's statistics cannot be.
+    const kernels = tape.plan([y]).dispatches.map(({ kernel }) => kernel.name.replace(/_subgroup.*/, ""));
+    expect(kernels).toEqual([
+      ...["conv2d_forward", "conv2d_forward", "conv2d_forward"],
+      ...["batch_norm_statistics", "batch_norm_merge_statistics", "batch_norm"],
+    ]);
   });
 });
 

@@ -192,6 +192,80 @@ describe("an update that overflows", () => {
   });
 });
 
+describe("what the update's check knows", () => {
+  const name = "s.conv1.weight";
+
+  /** Parameters of every kind, all below 0.01 but for one weight, its momentum and its gradient. */
+  async function withElement(
+    [w, m, g]: readonly [number, number, number],
+    options: { frozen?: boolean },
+    run: (sgd: Sgd, parameters: Parameters) => Promise<void>,
+  ): Promise<void> {
+    const parameters = parametersOfEveryKind();
+    await parameters.allocate(await testDevice(), { training: true });
+    const frozen = (slice: { name: string }) => options.frozen === true && slice.name === name;
+    const sgd = await Sgd.create(await testDevice(), parameters, { momentum: 0.9, weightDecay: 0, frozen });
+    try {
+      const shapes = parameters.trainable.map(({ name, fileShape }): [string, readonly number[]] => [name, fileShape]);
+      const small = (all: Iterable<[string, readonly number[]]>, what: string) => {
+        const tensors = draw(all, what);
+        for (const { data } of tensors.values()) data.set(Array.from(data, (value) => value / 100));
+        return tensors;
+      };
+      const [values, momenta, gradients] = [
+        small(parameters.fileShapes, "values"),
+        small(shapes, "m"),
+        small(shapes, "g"),
+      ];
+      for (const [tensors, value] of [
+        [values, w],
+        [momenta, m],
+        [gradients, g],
+      ] as const) {
+        tensors.get(name)!.data[7] = value;
+      }
+      parameters.write(values);
+      parameters.write(momenta, "momenta");
+      parameters.write(gradients, "gradients");
+      await run(sgd, parameters);
+    } finally {
+      sgd.destroy();
+      parameters.destroy();
+    }
+  }
+
+  it("is the state that a step at rate 0 left as it was", async () => {
+    await withElement([3e38, -3.4e38, 0.1], {}, async (sgd, parameters) => {
+      sgd.step({ base: 0, fusion: 0 });
+      expect((await sgd.status()).nonFinite).toBe(0);
+      const before = [await parameters.read(), await parameters.read("momenta")] as const;
+      sgd.step({ base: 1, fusion: 1 });
+      expect((await sgd.status()).nonFinite).toBeGreaterThan(0);
+      expect(differing(await parameters.read(), before[0])).toEqual([]);
+      expect(differing(await parameters.read("momenta"), before[1])).toEqual([]);
+    });
+  });
+
+  it("is the rate as the device has it: beyond float32 no step is safe", async () => {
+    await withElement([0.01, 0, 0.001], {}, async (sgd, parameters) => {
+      sgd.step({ base: 1e-6, fusion: 0 }); // after what the host wrote everything is looked at
+      const before = await parameters.read();
+      sgd.step({ base: 1e39, fusion: 0 });
+      expect((await sgd.status()).nonFinite).toBeGreaterThan(0);
+      expect(differing(await parameters.read(), before)).toEqual([]);
+    });
+  });
+
+  it("is not what a frozen slice's momentum would become", async () => {
+    await withElement([0.5, 3.3e38, 3.3e38], { frozen: true }, async (sgd, parameters) => {
+      const before = await parameters.read("momenta");
+      sgd.step({ base: 1e-3, fusion: 1e-3 });
+      expect((await sgd.status()).nonFinite).toBe(0);
+      expect((await parameters.read("momenta")).get(name)).toEqual(before.get(name));
+    });
+  });
+});
+
 describe("running statistics", () => {
   it("take 0.1 of each micro-batch's mean and n/(n − 1) variance, in their order", async () => {
     const device = await testDevice();

@@ -88,7 +88,7 @@ export const pointwiseShape = (s: Conv2dShape): Conv2dShape => ({
 });
 
 /** A dispatch for pointwiseShape(s) as part of the convolution. */
-function pointwise<T>(s: Conv2dShape, { withEpilogue: _, ...d }: Dispatch<T>): Dispatch<T> {
+function pointwise<T>(s: Conv2dShape, { withEpilogue: _, withObserver: __, ...d }: Dispatch<T>): Dispatch<T> {
   const strides = {
     xStream: matrixStride(tilesIn(s), s.inChannels),
     wStream: matrixStride(s.inChannels, s.outChannels),
