@@ -4,7 +4,9 @@
  * with python3-torchvision, or what AENET_PYTHON names; on a GPU it runs there, too, which needs a build of it for CUDA
  * (or ROCm, which answers to the same name). Who is missing or fails is listed with the reason.
  *
- *   npm run bench:peers -- [PEER…] [--adapter auto|gpu|lavapipe|swiftshader] [--task TEXT] [--seconds N]     (--task memory: no times)
+ *   npm run bench:peers -- [PEER…] [--adapter auto|gpu|lavapipe|swiftshader] [--task TEXT] [--seconds N] [--list]
+ *
+ * PEER and TEXT are parts of names; --list names all. `--task memory` compares memory instead of times.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -13,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { readFlags } from "../../scripts/flags.ts";
 import { median } from "../../src/aenet/bench/profile.ts";
-import { alignRight } from "../../src/aenet/cli/text.ts";
+import { alignLeft, alignRight } from "../../src/aenet/cli/text.ts";
 import { openDevice, parseAdapterChoice } from "../../src/node/index.ts";
 import { findLavapipe } from "../../src/node/lavapipe.ts";
 import { unpackSwiftShader } from "../../src/node/swiftshader.ts";
@@ -27,8 +29,26 @@ const { values: flags, positionals: wanted } = readFlags("bench:peers", {
     adapter: { type: "string", default: process.env.AENET_ADAPTER || "auto" },
     task: { type: "string", default: "" },
     seconds: { type: "string", default: "12" },
+    list: { type: "boolean", default: false },
   },
 });
+const taskNames = [...tasks.map(({ name }) => name), "memory"];
+const listing = `engines:\n${alignLeft(peers.map(({ name, variant }) => [name, variant]))}tasks:\n${alignLeft(taskNames.map((name) => [name]))}`;
+const unknown =
+  wanted.find((name) => !peers.some((peer) => peer.name.includes(name))) ??
+  (taskNames.some((name) => name.includes(flags.task)) ? undefined : flags.task);
+if (flags.list) {
+  process.stdout.write(listing);
+  process.exit(0);
+}
+if (unknown !== undefined) {
+  process.stderr.write(`bench:peers: ${unknown} is part of none of\n${listing}`);
+  process.exit(2);
+}
+if (!(Number(flags.seconds) > 0)) {
+  process.stderr.write(`bench:peers: --seconds ${flags.seconds}: needs a number above 0\n`);
+  process.exit(2);
+}
 const choice = parseAdapterChoice(flags.adapter);
 /** For a contender's timed runs of a task, and for getting ready. */
 const [runSeconds, readySeconds] = [Number(flags.seconds), 120];

@@ -145,7 +145,18 @@ it("from generated scenes to predictions", async () => {
   const holds = JSON.parse((await run(["train", "--resume", out, "--max-steps", "5", "--print-config"])).out);
   expect(holds).toMatchObject({ data, lr: 0.01, batchSize: 8, depth: [1, 1, 1, 1], seed: 5, maxSteps: 5, resume: out });
   expect(holds).not.toHaveProperty("kernels");
-  expect((await run(["train", "--resume", out, "--max-steps", "5"])).code).toBe(0);
+  // In the shell that began it, whose settings are no order to change it.
+  const shell = { AENET_DATA: data, AENET_BATCH_SIZE: "4", AENET_PRECISION: "f32" };
+  expect((await run(["train", "--resume", out, "--max-steps", "5"], shell)).code).toBe(0);
+  expect((await run(["train", "--resume", out, "--batch-size", "8"])).code).toBe(0); // its own
+  const other = await run(["train", "--resume", out, "--batch-size", "4"]);
+  expect(other).toMatchObject({ code: 2, err: expect.stringContaining("--batch-size: a run goes on as it began") });
+  // A run's own settings, and those that it goes on with, can be given as a file.
+  const file = at("holds.json");
+  writeFileSync(file, JSON.stringify(holds));
+  expect((await run(["train", "--config", file])).code).toBe(0);
+  const again = await run(["train", "--config", join(out, "config.json"), "--dry-run", "--json"]);
+  expect([again.code, JSON.parse(again.out)]).toEqual([0, plan]);
 
   const checkpoint = join(out, "checkpoints", "last.safetensors");
   const evaluated = await run([

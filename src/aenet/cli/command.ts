@@ -3,7 +3,15 @@ import { readFileSync } from "node:fs";
 import { Argument, type Command, Option as Flag } from "commander";
 import { type ExitCode, exitCodes, UsageError } from "./errors.ts";
 import { formatValue } from "./kinds.ts";
-import { entriesOf, flagOf, type Option, type Options, type Resolved, resolveSettings } from "./settings.ts";
+import {
+  entriesOf,
+  flagOf,
+  type Layers,
+  type Option,
+  type Options,
+  type Resolved,
+  resolveSettings,
+} from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface CommandSpec<V> {
@@ -12,6 +20,8 @@ export interface CommandSpec<V> {
   /** Such as `<path...>`, with what it means. */
   readonly positionals?: readonly { readonly syntax: string; readonly help: string }[];
   readonly options: Options<V>;
+  /** Members of a configuration file that are passed over: what a run's own config.json says beside its settings. */
+  readonly passedOver?: readonly string[];
   /** Command lines that work, without `npx`. */
   readonly examples: readonly string[];
   /** The values that hold where not the options alone decide, for --print-config: a resumed run has its own. */
@@ -40,7 +50,7 @@ export function addCommand<V>(
     for (const [name, value] of Object.entries(command.opts<Record<string, unknown>>()))
       if (command.getOptionValueSource(name) === "cli") given[name] = value;
     const { config: file = environment.AENET_CONFIG || undefined, printConfig = false, ...flags } = given;
-    const config = file === undefined ? undefined : { file: String(file), members: readMembers(String(file)) };
+    const config = file === undefined ? undefined : readConfigFile(String(file), spec.passedOver);
     const settings = resolveSettings(spec.options, { flags, environment, config });
     if (printConfig) {
       const values = spec.valuesInForce ? await spec.valuesInForce(settings) : settings.values;
@@ -59,7 +69,7 @@ function toFlag(key: string, option: Option<unknown>): Flag {
   return group === undefined ? flag : flag.helpGroup(group);
 }
 
-function readMembers(file: string): Record<string, unknown> {
+function readConfigFile(file: string, passedOver: readonly string[] = []): Layers["config"] {
   let members: unknown;
   try {
     members = JSON.parse(readFileSync(file, "utf8"));
@@ -68,5 +78,5 @@ function readMembers(file: string): Record<string, unknown> {
   }
   if (typeof members !== "object" || members === null || Array.isArray(members))
     throw new UsageError(`--config ${file}: is not a JSON object`);
-  return members as Record<string, unknown>;
+  return { file, members: Object.fromEntries(Object.entries(members).filter(([name]) => !passedOver.includes(name))) };
 }

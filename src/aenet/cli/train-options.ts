@@ -4,7 +4,7 @@ import { resizeModes } from "../preprocessing.ts";
 import { defaultTrainConfig, type TrainConfig } from "../training/config.ts";
 import { boolean, choice, classNames, formatValue, integer, type Kind, list, number, text } from "./kinds.ts";
 import { type ComputeFlags, computeOptions, json } from "./options.ts";
-import { entriesOf, flagOf, type Option, type Options } from "./settings.ts";
+import { entriesOf, flagOf, type Option, type Options, type Resolved } from "./settings.ts";
 
 export interface TrainFlags extends Omit<TrainConfig, "data" | "precision">, ComputeFlags {
   data: string | null;
@@ -94,9 +94,18 @@ const resumable: ReadonlySet<keyof TrainFlags> = new Set<keyof TrainFlags>([
   "json",
 ]);
 
-/** The first setting, by the name by which it was given, that cannot go with `--resume`. */
-export function fixedByResume(given: ReadonlyMap<keyof TrainFlags, string>): string | undefined {
-  return [...given].find(([key]) => !resumable.has(key))?.[1];
+/**
+ * The first setting, by the name by which it was given, that says otherwise than the `run` that `--resume` goes on with.
+ * The environment is no order to change a run: the shell that began it may hold its settings still.
+ */
+export function fixedByResume(
+  { values, given }: Resolved<TrainFlags>,
+  run: Readonly<Record<string, unknown>>,
+): string | undefined {
+  const isFixed = ([key, name]: [keyof TrainFlags, string]) =>
+    !(resumable.has(key) || name.startsWith("AENET_")) &&
+    JSON.stringify(values[key]) !== JSON.stringify(run[key] ?? trainOptions[key].default);
+  return [...given].find(isFixed)?.[1];
 }
 
 /** The part of the settings that says what is computed. */

@@ -24,20 +24,22 @@ export function trainCommand(
     name: "train",
     summary: "train a network on a manifest, or go on with a run",
     options: trainOptions,
+    passedOver: ["kernels"],
     examples: [
       "aenet train --data photos/manifest.csv --out runs/first --init resnet50.safetensors --batch-size 32",
       "aenet train --resume runs/first --epochs 40",
     ],
     async valuesInForce({ values, given }) {
       if (values.resume === null) return values;
-      refuseFixed(given);
-      const config = { ...(await readRunConfig(values.resume)), ...changesOf(values, given) };
+      const run = readRunConfig(values.resume);
+      refuseFixed({ values, given }, await run.catch(() => null));
+      const config = { ...(await run), ...changesOf(values, given) };
       const known = Object.entries(config).filter(([key]) => key in trainOptions);
       return { ...values, ...Object.fromEntries(known) };
     },
     async run({ values, given }, terminal) {
       const settings = { adapter: values.adapter, tune: values.tune, workers: values.workers ?? undefined };
-      if (values.resume !== null) return resume(await load(), values.resume, values, given, settings, terminal);
+      if (values.resume !== null) return resume(await load(), values.resume, { values, given }, settings, terminal);
       const config = trainConfigOf(values, required("--data", values.data, "the manifest to train on"));
       checkTrainConfig(config);
       if (values.dryRun) {
@@ -59,14 +61,13 @@ export function trainCommand(
 async function resume(
   { resumeTraining }: Backend,
   path: string,
-  values: TrainFlags,
-  given: Resolved<TrainFlags>["given"],
+  { values, given }: Resolved<TrainFlags>,
   settings: TrainSettings,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  refuseFixed(given);
   const changes = changesOf(values, given);
   const stored = await readRunConfig(path).catch(() => null); // resuming tells more of what is wrong with it
+  refuseFixed({ values, given }, stored);
   const epochs = changes.epochs ?? stored?.epochs ?? null;
   return watch(terminal, values, null, epochs, (settingsNow, events) => {
     if (stored) tellDepartures({ ...stored, ...changes }, events);
@@ -75,8 +76,8 @@ async function resume(
 }
 
 /** @throws UsageError for a setting that cannot go with --resume. */
-function refuseFixed(given: Resolved<TrainFlags>["given"]): void {
-  const fixed = fixedByResume(given);
+function refuseFixed(settings: Resolved<TrainFlags>, run: TrainConfig | null): void {
+  const fixed = fixedByResume(settings, { ...run });
   if (fixed === undefined) return;
   throw new UsageError(
     `${fixed}: a run goes on as it began; --resume leaves --epochs, --max-steps, --adapter, --no-tune, --workers`,
