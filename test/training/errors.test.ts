@@ -155,6 +155,14 @@ describe("what does not fit the adapter", () => {
     expect(existsSync(path)).toBe(false);
     expect((await errorOf(dryRun(config, settings()))).message).toBe(refused.message);
   });
+
+  it("is refused with the largest micro-batch that fits", async ({ skip }) => {
+    const { maxStorageBufferBindingSize } = (await testDevice()).limits;
+    if (maxStorageBufferBindingSize > 200 * 2 ** 20) skip("this adapter would take it");
+    const data = await writeDataSet(temporaryFolder(), { train: 4 }, { sound: true });
+    const refused = await errorOf(dryRun(tinyConfig(data, { imageSize: 2048, batchSize: 4 }), settings()));
+    expect(refused.message).toMatch(/needs \d+ bytes in one binding.* helps: --micro-batch 2 fits$/);
+  });
 });
 
 it("classes that lack an emotion of the manifest are refused before a run's folder is made", async () => {

@@ -1,7 +1,8 @@
 /** Training: the loop around the step. Node only. */
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { Device } from "../../kernels/device.ts";
+import type { ProgramPlan } from "../../autograd/index.ts";
+import { type Device, GpuError } from "../../kernels/device.ts";
 import { moduleSource } from "../../kernels/kernel.ts";
 import { type LearningRates, type LossScaleState, stepsInFlight, type TensorData } from "../../nn/index.ts";
 import { type AdapterChoice, openDevice, type TuneOptions } from "../../node/index.ts";
@@ -11,6 +12,7 @@ import { environmentOf } from "../environment.ts";
 import { evaluateSplit } from "../evaluate.ts";
 import { Inference, type InferenceOptions } from "../inference.ts";
 import type { TrainConfig } from "./config.ts";
+import { describeData } from "./describe-data.ts";
 import type { EpochRecord, StepRecord } from "./metrics-log.ts";
 import { RunFolder, type SplitName } from "./run-folder.ts";
 import { advanceSchedule, bestNames, defaultSchedule, type ScheduleState, startSchedule } from "./schedule.ts";
@@ -75,6 +77,7 @@ export async function train(
   events: TrainEvents = {},
 ): Promise<TrainResult> {
   return closing(await setUp(config, settings.workers), async (setup) => {
+    for (const line of describeData(setup.manifest, setup.architecture)) events.onMessage?.(line);
     const values = await startValues(setup, (line) => events.onMessage?.(line));
     const device = await openFor(settings, events);
     try {
@@ -453,10 +456,30 @@ function restoreKernels(device: Device, choices: KernelChoices): string | null {
     : `another adapter or driver than before (${adapter}; now ${current})`;
 }
 
+/** Plans a run's step. @throws GpuError if it does not fit the adapter, with the largest micro-batch that does. */
+function planStep(device: Device, { network, step }: Pick<RunSetup, "network" | "step">): ProgramPlan {
+  try {
+    return TrainingStep.plan(device, network, step);
+  } catch (error) {
+    if (!(error instanceof GpuError)) throw error;
+    const fits = (microBatch: number) => {
+      try {
+        TrainingStep.plan(device, network, { ...step, microBatch });
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const smaller = Array.from({ length: step.microBatch - 1 }, (_, i) => step.microBatch - 1 - i);
+    const fitting = smaller.find((size) => step.batchSize % size === 0 && fits(size));
+    throw fitting === undefined ? error : new GpuError(`${error.message}: --micro-batch ${fitting} fits`);
+  }
+}
+
 /** Plans all that a run computes, so that every kernel is chosen. @throws GpuError if it does not fit the adapter. */
 async function settleKernels(device: Device, setup: RunSetup): Promise<void> {
   await device.tiles.settle(() => {
-    TrainingStep.plan(device, setup.network, setup.step);
+    planStep(device, setup);
     if (validates(setup)) Inference.plan(device, setup.network, validationOptions(setup));
   });
 }
@@ -502,8 +525,8 @@ export async function dryRun(config: TrainConfig, settings: TrainSettings): Prom
   await setup.close(); // nothing more is read
   const device = await openDevice({ adapter: settings.adapter, robustness: false, tune: false });
   try {
-    const { network, step, architecture } = setup;
-    const { dispatches, plan, texels, inputBytes } = TrainingStep.plan(device, network, step);
+    const { network, architecture, step } = setup;
+    const { dispatches, plan, texels, inputBytes } = planStep(device, setup);
     const inference = validates(setup) ? Inference.plan(device, network, validationOptions(setup)) : null;
     const parameters = 4 * network.parameters.arenaSizes.weights;
     const halves = config.precision === "f16" ? parameters / 2 : 0;
