@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -206,5 +206,17 @@ describe("the experiment on generated scenes", () => {
     await expect(runGenerated({ protocol: other, out: whole, again: false }, settings())).rejects.toThrow(
       /holds an experiment of other settings/,
     );
+  });
+
+  test("results without the work behind them, as the published folders are, are not gone on with", async () => {
+    const results = join(root, "published");
+    cpSync(whole, results, { recursive: true });
+    rmSync(join(results, "jobs"), { recursive: true });
+    const before = contentsOf(results);
+    await expect(run(results)).rejects.toThrow(
+      /^--out .*published: holds the results of an experiment \(seed-0\/test\//,
+    );
+    expect(contentsOf(results)).toEqual(before);
+    expect(existsSync(join(results, "jobs"))).toBe(false);
   });
 });

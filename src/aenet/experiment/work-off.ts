@@ -45,10 +45,12 @@ export async function workOff(
   for (const set of sets) readings.set(set, await readingOf(out, set));
   const dueOf = (set: string) => readings.get(set)!;
   const jobs = planOf(folder, dueOf); // what it refuses leaves no folder behind
+  const read = await finishedReadings(out);
+  refuseResultsAlone(out, jobs, folder, read);
   await keepProtocol(out, protocol, contents);
   if (!existsSync(join(out, "experiment.json"))) await writeExperiment(out, await describe(folder));
   if (again && childShard(process.env) === null) {
-    const read = await finishedReadings(out); // one whose result was removed can only be done once more
+    // A reading whose result was removed can only be done once more.
     if (jobs.some(({ id }) => !folder.isDone(id) && !read.has(id)))
       throw new Error("--again: the last reading of the test splits is not finished; go on without --again");
     for (const set of sets) readings.set(set, await allowReading(out, set));
@@ -57,4 +59,19 @@ export async function workOff(
   const result = await runJobs(list, folder, settings, events);
   const waiting = settings.shard ? waitingForOthers(list, folder, settings.shard).length : 0;
   return { ...result, waiting, reading: await lastReading(out) };
+}
+
+/**
+ * A folder may hold what came of an experiment without the work behind it, as the published ones do: gone on with, it would
+ * train everything anew, overwrite what was frozen, and not be allowed to read the test split in the end.
+ */
+function refuseResultsAlone(out: string, jobs: readonly Job[], folder: WorkFolder, read: ReadonlySet<string>): void {
+  const alone = jobs.find(
+    ({ id, needs }) => read.has(id) && !folder.isDone(id) && needs.some((need) => !folder.isDone(need)),
+  );
+  if (!alone) return;
+  throw new Error(
+    `--out ${out}: holds the results of an experiment (${alone.id} is done), but not the work behind them; ` +
+      "another folder runs it anew",
+  );
 }

@@ -26,7 +26,7 @@ export function trainCommand(
     options: trainOptions,
     passedOver: ["kernels"],
     examples: [
-      "aenet train --data photos/manifest.csv --out runs/first --init resnet50.safetensors --batch-size 32",
+      "aenet train --data photos/manifest.csv --out runs/first --init resnet50.safetensors --batch-size 32 --micro-batch 8",
       "aenet train --resume runs/first --epochs 40",
     ],
     async valuesInForce({ values, given }) {
