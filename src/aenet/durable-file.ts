@@ -1,7 +1,8 @@
 /** Files that are there whole or not at all, also after a power cut: written beside, flushed, renamed. Node only. */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { copyFile, link, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 /**
  * Writes a new file and flushes it to disk; what stood under the name is unlinked, never overwritten, because other names
@@ -28,9 +29,34 @@ export async function writeFlushed(path: string, parts: Iterable<Uint8Array>): P
     }
   } catch (error) {
     await rm(path, { force: true });
-    throw error;
+    throw naming(path, error);
   }
   return hash.digest("hex");
+}
+
+/** The error with the path in its message: "no space left on device, write" does not say of what. */
+function naming(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || error.message.includes(path)) return error;
+  return new Error(`${path}: ${error.message}`, { cause: error });
+}
+
+/**
+ * Makes a folder and those above it.
+ * @throws Error that names the folder and why it cannot be made; Node itself says that it is not there, on a file system that
+ *   can only be read.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    let missing = resolve(path);
+    while (dirname(missing) !== missing && !existsSync(dirname(missing))) missing = dirname(missing);
+    const reason = await mkdir(missing).then(
+      () => error as Error,
+      (cause: Error) => cause,
+    );
+    throw new Error(`${path}: cannot be made: ${reason.message}`, { cause: reason });
+  }
 }
 
 /**
@@ -43,7 +69,7 @@ export async function replaceFile(
   content: string | Iterable<Uint8Array>,
   temporary: string = temporaryName(path),
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   await writeFlushed(temporary, typeof content === "string" ? [Buffer.from(content)] : content);
   try {
     await rename(temporary, path);

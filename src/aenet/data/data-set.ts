@@ -70,6 +70,7 @@ async function openPack(path: string, named: string): Promise<DataSet | null> {
       close: () => file.close(),
     };
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EISDIR") return null;
     throw new Error(`--data ${named}: ${(error as Error).message}`, { cause: error });
   } finally {
     if (!isOpen) await file.close();

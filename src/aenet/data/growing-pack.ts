@@ -3,9 +3,9 @@
  * says how many are on the disk for certain and which of them are damaged, so that packing goes on after it was stopped.
  * The pack gets its name when it is whole.
  */
-import { appendFile, type FileHandle, mkdir, open, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { appendFile, type FileHandle, open, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncFolder } from "../durable-file.ts";
+import { makeFolder, syncFolder } from "../durable-file.ts";
 import { formatDamaged, layOutPack, type PackInfo } from "./pack-format.ts";
 
 /** A line of the journal, below the first, which is the pack's info. */
@@ -62,7 +62,7 @@ export class GrowingPack {
    * @throws Error where the disk has not the room.
    */
   static async begin(out: string, content: PackContent, journalEvery: number): Promise<GrowingPack> {
-    await mkdir(dirname(out), { recursive: true });
+    await makeFolder(dirname(out));
     const former = await readJournal(journalOf(out), content.info);
     const file = (await open(partialOf(out), "r+").catch(() => null)) ?? (await open(partialOf(out), "w+"));
     try {

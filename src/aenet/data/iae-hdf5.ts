@@ -1,7 +1,8 @@
 /** IAE's first form: `final_aes_emo.h5` with images, [N, 2] one-hot [low, high], and [N, 8] one-hot emotions. */
-import { mkdir, rename, stat } from "node:fs/promises";
+import { rename, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
+import { makeFolder } from "../durable-file.ts";
 import { EIGHT_EMOTIONS } from "./classes.ts";
 import { readImage } from "./decode.ts";
 import { Hdf5File, type Hdf5Numbers } from "./hdf5.ts";
@@ -65,7 +66,7 @@ export async function extractImages(
   folder: string,
   onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (const [done, image] of images.entries()) {
     const { index } = parseImageReference(image.absolutePath)!;
     const target = join(resolve(folder), `${index}.png`);

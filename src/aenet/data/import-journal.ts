@@ -3,8 +3,9 @@
  * that was stopped goes on when the same command is given again: images that have not changed since are not decoded
  * anew. One JSON object a line; a line that was cut off by the end of the process is as if it had not been written.
  */
-import { appendFile, mkdir, readFile, rm, stat } from "node:fs/promises";
+import { appendFile, readFile, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "../durable-file.ts";
 import { fileOfPath } from "./image-reference.ts";
 
 /** A file as it was when it was looked through. */
@@ -64,7 +65,7 @@ export class ImportJournal {
     this.#pending = [];
     this.#writing = this.#writing.then(async () => {
       if (text === "") return;
-      await mkdir(dirname(this.file), { recursive: true });
+      await makeFolder(dirname(this.file));
       await appendFile(this.file, text);
     });
     return this.#writing;

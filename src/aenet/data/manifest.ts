@@ -47,7 +47,11 @@ export async function readManifestBytes(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (error) {
-    throw new Error(`manifest ${file}: cannot be read: ${(error as Error).message}`, { cause: error });
+    const isFolder = (error as NodeJS.ErrnoException).code === "EISDIR";
+    const reason = isFolder
+      ? "is a folder; a manifest is a CSV file (data import makes one)"
+      : `cannot be read: ${(error as Error).message}`;
+    throw new Error(`manifest ${file}: ${reason}`, { cause: error });
   }
 }
 

@@ -4,9 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceSharedFile } from "../durable-file.ts";
+import { makeFolder, replaceSharedFile } from "../durable-file.ts";
 import { distinctEnvironments, type Environment } from "../environment.ts";
 import { type ResultKey, readRunResult, resultFile } from "./results.ts";
 
@@ -153,7 +153,7 @@ async function records(folder: string): Promise<ReadingRecord[]> {
 }
 
 async function append(folder: string, record: ReadingRecord): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const file = await open(join(folder, readingsName), "a+");
   try {
     const { size } = await file.stat();

@@ -9,10 +9,10 @@
  *
  * Every file but metrics.jsonl is replaced in one instant; see checkpoint-pair.ts for the pair that has to match.
  */
-import { mkdir, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
+import { readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { safetensorsParts, type TensorData } from "../../nn/safetensors.ts";
-import { replaceFile, syncFolder, temporaryName } from "../durable-file.ts";
+import { makeFolder, replaceFile, syncFolder, temporaryName } from "../durable-file.ts";
 import { commitPair, type LoadedPair, loadPair, pairNames } from "./checkpoint-pair.ts";
 import { MetricsLog, type MetricsRecord } from "./metrics-log.ts";
 import { acquireLock } from "./run-lock.ts";
@@ -57,11 +57,11 @@ export class RunFolder {
    */
   static async create(path: string, { overwrite }: { overwrite: boolean }): Promise<RunFolder> {
     await checkFree(path, overwrite);
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
     return RunFolder.#locked(path, async () => {
       await checkFree(path, overwrite);
       if (overwrite) await deleteRun(path);
-      for (const folder of Object.keys(ours)) await mkdir(join(path, folder), { recursive: true });
+      for (const folder of Object.keys(ours)) await makeFolder(join(path, folder));
       await syncFolder(path);
     });
   }
@@ -76,7 +76,7 @@ export class RunFolder {
     if (!entries?.includes("config.json"))
       throw new Error(`--resume ${path}: is not a run folder; it has no config.json`);
     return RunFolder.#locked(path, async () => {
-      for (const folder of Object.keys(ours)) await mkdir(join(path, folder), { recursive: true });
+      for (const folder of Object.keys(ours)) await makeFolder(join(path, folder));
     });
   }
 

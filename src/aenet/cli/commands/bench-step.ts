@@ -1,5 +1,7 @@
 import { writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { ProfileRow } from "../../bench/profile.ts";
+import { makeFolder } from "../../durable-file.ts";
 import type { CommandSpec } from "../command.ts";
 import { exitCodes } from "../errors.ts";
 import { boolean, integer, text } from "../kinds.ts";
@@ -90,6 +92,7 @@ export function benchStepCommand(load: () => Promise<Backend> = loadBackend): Co
     async run({ values }, terminal) {
       const { openDevice, benchStep, profileRounds, summarize, toTrace, formatStep, formatRows, ...by } = await load();
       const { steps, profile: isWanted, trace, json, adapter, tune, workers: _, baseWidth, ...rest } = values;
+      if (trace !== null) await makeFolder(dirname(trace)); // before the time is spent
       const device = await openDevice({ adapter, robustness: false, tune, note: (line) => terminal.err(`${line}\n`) });
       try {
         const profiles = isWanted || trace !== null;

@@ -1,7 +1,8 @@
-import { access, mkdir, rename, writeFile } from "node:fs/promises";
+import { access, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { Random } from "../../../random.ts";
+import { makeFolder } from "../../durable-file.ts";
 import { drawFactors, type FactorName, type Factors, factorNames } from "./factors.ts";
 import {
   defaultLabelOptions,
@@ -96,7 +97,7 @@ export async function synthesize(
   const manifest = join(out, "manifest.csv");
   if (!options.overwrite && (await exists(manifest)))
     throw new Error(`--out ${out}: holds a manifest.csv; give another folder, or --overwrite to replace it`);
-  await mkdir(join(out, "images"), { recursive: true });
+  await makeFolder(join(out, "images"));
 
   const report: SynthReport = {
     manifest,

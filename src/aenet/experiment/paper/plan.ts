@@ -1,13 +1,14 @@
 /** The paper's experiment as a list of jobs: data, pre-training, tuning, training, freezing, and the readings for its tables. */
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { AdapterChoice } from "../../../node/index.ts";
 import { Random } from "../../../random.ts";
 import { createArchitecture, tasksOf } from "../../architecture.ts";
 import { configSha256 } from "../../config.ts";
 import { EIGHT_EMOTIONS } from "../../data/classes.ts";
+import { makeFolder } from "../../durable-file.ts";
 import type { Environment } from "../../environment.ts";
 import { type EvaluatedImage, evaluate } from "../../evaluate.ts";
 import type { InitFlag } from "../../initialize.ts";
@@ -289,7 +290,7 @@ class Plan {
     const { adapter, tune, workers } = this.#context;
     const path = join(folder, name);
     const settings = { adapter, tune, workers, signal };
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const fusion = `${path}-fusion.jsonl`;
     const events: TrainEvents = {
       onMessage: (line) => this.#context.onMessage?.(line),
