@@ -36,6 +36,11 @@ export interface KernelDescription<
   readonly workgroupSize?: number;
   /** The kernel uses subgroup operations and expects a workgroup to be one subgroup. */
   readonly subgroups?: boolean;
+  /**
+   * A workgroup is of several subgroups, each of so many lanes, whose lanes are to follow each other: nothing says that they
+   * do so by their index in the workgroup. Needs WGSL's subgroup_id.
+   */
+  readonly subgroupLanes?: number;
   /** WGSL extensions that the code enables itself, such as f16. */
   readonly extensions?: readonly string[];
   readonly wgsl: string;
@@ -48,6 +53,7 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly params: Readonly<Record<string, ParamType>>;
   readonly workgroupSize: number;
   readonly subgroups: boolean;
+  readonly subgroupLanes?: number;
   readonly extensions?: readonly string[];
   readonly wgsl: string;
   /** How a matrix product is computed (`gemm/core.ts`), for the profiler; absent in all else. */
@@ -221,6 +227,15 @@ function declareStore({ name, type }: Pick<Binding, "name" | "type">): string {
 const declareLoad = ({ name, type }: Pick<Binding, "name" | "type">): string =>
   `fn load_${name}(i: u32) -> vec4f { return ${type === "texels" ? loadTexel(name, "i") : `vec4f(${name}[i])`}; }`;
 
+/** The entry point's parameters that tell invocations apart, and the lane by them. */
+function invocationOf({ subgroups, subgroupLanes }: Kernel): [parameters: string, lane: string] {
+  if (subgroupLanes) {
+    const parameters = "@builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) place: u32";
+    return [parameters, `subgroup * ${subgroupLanes}u + place`];
+  }
+  return [`@builtin(${subgroups ? "subgroup_invocation_id" : "local_invocation_index"}) lane: u32`, "lane"];
+}
+
 /** The whole WGSL module of a kernel. `integerDivision` where the adapter's own is the faster one. */
 export function moduleSource(kernel: Kernel, { integerDivision = false }: { integerDivision?: boolean } = {}): string {
   const fields = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
@@ -233,7 +248,7 @@ export function moduleSource(kernel: Kernel, { integerDivision = false }: { inte
   const stores = elements.filter(({ type, access }) => access === "read_write" && /^vec4h?$/.test(type));
   const loads = elements.filter(({ name }) => kernel.wgsl.includes(`load_${name}(`));
   const hasHalves = elements.some(({ type }) => type === "vec4h");
-  const lane = kernel.subgroups ? "subgroup_invocation_id" : "local_invocation_index";
+  const [invocation, lane] = invocationOf(kernel);
   const extensions = new Set([...(hasHalves ? ["f16"] : []), ...(kernel.extensions ?? [])]);
   const enabled = [...extensions].map((name) => `enable ${name};\n`).join("");
   return `${enabled}${kernel.subgroups ? "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n" : ""}
@@ -250,11 +265,11 @@ ${loads.map(declareLoad).join("\n")}
 ${integerDivision ? integerDivide : divide}
 ${kernel.wgsl}
 @compute @workgroup_size(${kernel.workgroupSize})
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(${lane}) lane: u32) {
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u, ${invocation}) {
   // Counts beyond the limit of one axis are folded onto y; the last row may overshoot.
   let group = id.x + id.y * count.x;
   if (group < params.workgroups) {
-    run(group, lane);
+    run(group, ${lane});
   }
 }
 `;

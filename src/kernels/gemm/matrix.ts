@@ -159,6 +159,7 @@ export function matrixGemm(
     params: { ...gridParams, ...problem.params },
     workgroupSize: lanes * down * across,
     extensions: ops.extensions,
+    ...(!emulated && { subgroupLanes: lanes }),
     wgsl: `
 var<workgroup> aTile: array<f16, ${rows * stride.a}>;
 var<workgroup> bTile: array<f16, ${depth * stride.b}>;
