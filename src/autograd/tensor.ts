@@ -2,7 +2,7 @@
  * Symbolic tensors. A tensor is a shape and a place that is found later: while a step is being recorded nothing is
  * computed and nothing is allocated.
  */
-import { forEachStretch } from "../kernels/panels.ts";
+import { forEachFour } from "../kernels/panels.ts";
 import type { Tape } from "./tape.ts";
 
 export type DType = "f32" | "f16" | "i32" | "u8";
@@ -172,10 +172,10 @@ function forEachRun(
   const rowsInMemory = taps * inputsInMemory;
   for (let stream = 0; stream < streams; stream++) {
     const [logical, memory] = [stream * taps * inputs * columns, stream * rowsInMemory * columnsInMemory];
-    forEachStretch(rowsInMemory, columnsInMemory, (row, column, count, place) => {
+    forEachFour(rowsInMemory, columnsInMemory, (row, column, place) => {
       const tap = Math.floor(row / inputsInMemory);
       const input = row - tap * inputsInMemory;
-      const inside = Math.min(count, columns - column);
+      const inside = Math.min(4, columns - column);
       if (input < inputs) visit(logical + (tap * inputs + input) * columns + column, memory + place, inside);
     });
   }

@@ -18,7 +18,7 @@ import type { GemmProblem } from "./gemm/problem.ts";
 import type { Product } from "./gemm/product.ts";
 import { type Dispatch, dispatch, divideUp, unroll } from "./kernel.ts";
 import type { ColumnObserver, ObserverCall } from "./observer.ts";
-import { locateColumn } from "./panels.ts";
+import { inFourthRow, inRow, locateColumn } from "./panels.ts";
 import { sumAxis } from "./sum.ts";
 import { type GradientWatch, watchedStores } from "./watch.ts";
 
@@ -126,8 +126,8 @@ const forward = (epilogue: Epilogue): GemmProblem => ({
   }`,
   loadA: (i, k) => `select(vec4f(), load_x(offset${i} + ${k}), inside${i})`,
   loadB: (name, j, k) => `
-let ${name}at = wBase + inPanel${j} + (w + ${k} * 4u) * panelWidth${j};
-${unroll(4, (v) => `let ${name}${v} = load_weight(${name}at + ${v}u * panelWidth${j});`)}`,
+let ${name}at = wBase + ${inFourthRow(j, `w + ${k} * 4u`)};
+${unroll(4, (v) => `let ${name}${v} = load_weight(${name}at + ${v}u);`)}`,
   column: (column) => epilogue.channel("(params.firstStream + slice)", column, "params.cOut4"),
   store: (row, column, value) => `
     let i = yBase + ${row} * params.cOut4 + ${column};
@@ -237,8 +237,8 @@ const inputGradient: GemmProblem = {
   // weight's rows are this product's columns: four loads along k, transposed in registers.
   loadB: (name, j, k) => `
 ${locateColumn(name, k, weightSize)}
-let ${name}at = wBase + inPanel${name} + (w + column${j} * 4u) * panelWidth${name};
-${unroll(4, (c) => `let ${name}t${c} = load_weight(${name}at + ${c}u * panelWidth${name});`)}
+let ${name}at = wBase + ${inFourthRow(name, `w + column${j} * 4u`)};
+${unroll(4, (c) => `let ${name}t${c} = load_weight(${name}at + ${c}u);`)}
 ${unroll(4, (v) => `let ${name}${v} = vec4f(${unroll(4, (c) => `${name}t${c}.${"xyzw"[v]}`, ", ")});`)}`,
   store: (row, column, value) => /* wgsl */ `
     let line = divide(${row}, wPhase);
@@ -315,7 +315,7 @@ const weightGradient: GemmProblem = {
         `let ${name}${v} = select(vec4f(), load_dy(yBase + min(${k} + ${v}u, end - 1u) * params.cOut4 + column${j}), ${k} + ${v}u < end);`,
     ),
   column: (column) => locateColumn("", column, weightSize),
-  store: (row, _, value) => `dWeight[wBase + inPanel + ${row} * panelWidth] = ${value};`,
+  store: (row, _, value) => `dWeight[wBase + ${inRow("", row)}] = ${value};`,
 };
 
 /** The weight gradient that watches what it stores. */

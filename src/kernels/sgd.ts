@@ -25,11 +25,11 @@ const blockVectors = 64 * perLane;
 const rateOfSegment = "rates[segments[3u * segment + 1u]]";
 const decayOfSegment = "bitcast<f32>(segments[3u * segment + 2u])";
 
-/** Declares w, and what v and w would become (`v`, `next`), of vec4f `i` with its `rate` and `decay`; a rate of 0 keeps both. */
+/** Declares w and its momentum, and what they would become (`next`, `v`), of vec4f `i` with its `rate` and `decay`. */
 const moved = (gradient: string) => `
       let w = values[i];
       let momentum = momenta[i];
-      let v = select(momentum, params.momentum * momentum + ${gradient} + decay * w, rate != 0.0);
+      let v = params.momentum * momentum + ${gradient} + decay * w;
       let next = w - rate * v;`;
 
 /** Runs `code` for every vec4f `i` of the window's block `local`, which is `block` of the arena. Most lie in one segment. */
@@ -80,8 +80,10 @@ fn run(group: u32, lane: u32) {
         momenta[i] = v;
         values[i] = next;
         ${store}
-      }
-      largest = max(largest, max(magnitude(v), magnitude(next)));`,
+        largest = max(largest, max(magnitude(v), magnitude(next)));
+      } else {
+        largest = max(largest, max(magnitude(momentum), magnitude(w)));
+      }`,
     gradient,
   )}
   if (largest > atomicLoad(&status[${statusWords.largestState}])) {
@@ -160,7 +162,8 @@ fn run(group: u32, lane: u32) {
     while (params.firstBlock * ${blockVectors}u + i >= segments[3u * segment]) { segment++; }
     let rate = ${rateOfSegment};
     let decay = ${decayOfSegment};${moved(gradient)}
-    if (max(magnitude(w), max(magnitude(v), magnitude(next))) >= 0x7f800000u) {
+    let after = select(max(magnitude(v), magnitude(next)), magnitude(momentum), rate == 0.0);
+    if (max(magnitude(w), after) >= 0x7f800000u) {
       atomicAdd(&status[${statusWords.nonFinite}], 1u);
     }
   }

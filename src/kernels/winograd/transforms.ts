@@ -7,7 +7,7 @@
  */
 import type { Epilogue } from "../epilogue.ts";
 import { defineKernel, type Kernel, unroll } from "../kernel.ts";
-import { locateColumn, locatePlace } from "../panels.ts";
+import { inRow, locateColumn, locatePlace } from "../panels.ts";
 import { withTexels } from "../texels.ts";
 import { type Filtering, type Matrix, transform2d, transpose } from "./matrices.ts";
 
@@ -160,9 +160,8 @@ export function transformsOf(filtering: Filtering): Transforms {
     let outChannel = select(column * 4u, row, isRotated);
     ${locateColumn("", "outChannel / 4u", { rows: `(${r * r}u * inputs)`, columns4: "(outputs / 4u)" })}
     let width = panelWidth * 4u;
-    let step = select(1u, width, isRotated);
-    let at = (params.firstStream + stream) * ${r * r}u * inputs * outputs
-      + inPanel * 4u + outChannel % 4u + inChannel * width;
+    let step = select(1u, 4u, isRotated);
+    let at = (params.firstStream + stream) * ${r * r}u * inputs * outputs + (${inRow("", "inChannel")}) * 4u + outChannel % 4u;
     ${each(
       r,
       (i, j) => /* wgsl */ `
@@ -187,7 +186,7 @@ export function transformsOf(filtering: Filtering): Transforms {
     ${transform2d(transpose(g), "d", "w")}
     ${locatePlace("thread", matrixSize)}
     ${locateColumn("", "column", { rows: `(${r * r}u * params.rows)`, columns4: "params.columns4" })}
-    let at = (params.firstStream + stream) * ${r * r}u * params.threads + inPanel + row * panelWidth;
+    let at = (params.firstStream + stream) * ${r * r}u * params.threads + ${inRow("", "row")};
     ${each(r, (i, j) => `dWeight[at + ${i * r + j}u * params.rows * panelWidth] = w${i}_${j};`)}`),
     }),
   };
