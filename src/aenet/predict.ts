@@ -6,10 +6,10 @@ import { DecodeError, decodedSize, decodeImage } from "./data/decode.ts";
 import { DEFAULT_WORKERS } from "./data/loader.ts";
 import { Prefetcher } from "./data/prefetch.ts";
 import { type BatchLogits, Inference } from "./inference.ts";
-import { loadNetwork } from "./load-network.ts";
+import { type CheckpointOverrides, loadNetwork } from "./load-network.ts";
 import { largestIndex, sigmoid, softmax } from "./metrics.ts";
 
-export interface PredictOptions {
+export interface PredictOptions extends CheckpointOverrides {
   readonly checkpoint: string;
   /** Image files, already expanded from folders and globs. */
   readonly paths: readonly string[];
@@ -43,7 +43,7 @@ export async function predict(
   options: PredictOptions,
 ): Promise<{ classes: readonly string[]; predictions: Prediction[] }> {
   const { paths, workers = DEFAULT_WORKERS, precision = "f32" } = options;
-  const { network, info, fill } = await loadNetwork(options.checkpoint);
+  const { network, info, fill } = await loadNetwork(options.checkpoint, options);
   const { preprocessing, architecture } = info;
   const { classes } = architecture;
   const batchSize = Math.max(1, Math.min(options.batchSize, paths.length));

@@ -185,4 +185,8 @@ it("from generated scenes to predictions", async () => {
   const csv = (await run(["predict", "--checkpoint", checkpoint, image, "--csv"])).out.split("\n");
   expect(csv[0]).toContain("emotion_awe");
   expect(csv[1]!.split(",")).toHaveLength(csv[0]!.split(",").length);
+  const named = ["--classes", "a,b,c,d,e,f,g,h", "--image-size", "24", "--json"];
+  const [renamed] = JSON.parse((await run(["predict", "--checkpoint", checkpoint, image, ...named])).out);
+  expect(Object.keys(renamed.emotions)).toEqual(["a", "b", "c", "d", "e", "f", "g", "h"]);
+  expect(renamed.aes_prob).not.toBe(first.aes_prob); // seen at 24×24
 });

@@ -160,7 +160,10 @@ describe("writing and reading on the device", () => {
       const [o, i, y, x] = [outputs! - 1, inputs! - 2, kh! - 1, kw! - 2];
       const inFile = values.get(slice!.name)!.data[((o! * inputs! + i!) * kh! + y!) * kw! + x!]!;
       const padded = (n: number) => 4 * Math.ceil(n / 4);
-      const inMemory = ((y! * kw! + x!) * padded(inputs!) + i!) * padded(outputs!) + o!;
+      // In one panel, in blocks of 4×4.
+      const row = (y! * kw! + x!) * padded(inputs!) + i!;
+      const block = Math.floor(row / 4) * (padded(outputs!) / 4) + Math.floor(o! / 4);
+      const inMemory = 16 * block + 4 * (row % 4) + (o! % 4);
       const arena = await readArena(device, parameters.buffers.values);
       expect(arena[parameters.position(slice!) + inMemory]).toBe(inFile);
     } finally {

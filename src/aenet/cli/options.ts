@@ -1,7 +1,10 @@
 /** The options that several commands share. Pure. */
 import type { Precision } from "../../autograd/index.ts";
 import { type AdapterChoice, adapterChoices } from "../../node/choice.ts";
-import { boolean, choice, integer } from "./kinds.ts";
+import { type ArchName, archNames } from "../architecture.ts";
+import type { CheckpointOverrides } from "../load-network.ts";
+import { type ResizeMode, resizeModes } from "../preprocessing.ts";
+import { boolean, choice, classNames, integer } from "./kinds.ts";
 import type { Option, Options } from "./settings.ts";
 
 /** What every command that computes takes. */
@@ -35,6 +38,41 @@ export const computeOptions: Options<ComputeFlags> = {
   },
   workers: { kind: integer(1), default: null, help: "images decoded at a time", group },
 };
+
+/** What a checkpoint says of itself, or defaults where it says nothing, and what is to hold instead. */
+export interface CheckpointFlags {
+  imageSize: number | null;
+  resize: ResizeMode | null;
+  arch: ArchName | null;
+  classes: readonly string[] | null;
+}
+
+const instead = "Instead of what the checkpoint says:";
+
+export const checkpointOptions: Options<CheckpointFlags> = {
+  imageSize: {
+    kind: integer(1),
+    default: null,
+    help: "side of the square that the network sees",
+    group: instead,
+  },
+  resize: {
+    kind: choice(resizeModes),
+    default: null,
+    help: "how an image is brought to that size",
+    group: instead,
+  },
+  arch: { kind: choice(archNames, "name"), default: null, help: archNames.join(", "), group: instead },
+  classes: { kind: classNames, default: null, help: "the emotions in order", group: instead },
+};
+
+/** As loadNetwork takes them. */
+export const overridesOf = ({ imageSize, resize, arch, classes }: CheckpointFlags): CheckpointOverrides => ({
+  imageSize: imageSize ?? undefined,
+  resize: resize ?? undefined,
+  arch: arch ?? undefined,
+  classes: classes ?? undefined,
+});
 
 export const batchSize: Option<number> = { kind: integer(1), default: 16, help: "images computed at a time", group };
 

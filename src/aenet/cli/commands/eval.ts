@@ -1,17 +1,23 @@
-import { type ArchName, archNames } from "../../architecture.ts";
 import { formatCsv } from "../../data/csv.ts";
 import { SPLITS, type Split } from "../../data/labels.ts";
 import type { EvaluationReport } from "../../evaluate.ts";
-import { type ResizeMode, resizeModes } from "../../preprocessing.ts";
 import type { CommandSpec } from "../command.ts";
 import { exitCodes, required, UsageError } from "../errors.ts";
-import { boolean, choice, classNames, integer, text } from "../kinds.ts";
-import { batchSize, type ComputeFlags, computeOptions, json } from "../options.ts";
+import { boolean, choice, text } from "../kinds.ts";
+import {
+  batchSize,
+  type CheckpointFlags,
+  type ComputeFlags,
+  checkpointOptions,
+  computeOptions,
+  json,
+  overridesOf,
+} from "../options.ts";
 import { counter, Progress } from "../progress.ts";
 import type { Options } from "../settings.ts";
 import { alignRight, formatJson, percent, short } from "../text.ts";
 
-interface EvalFlags extends ComputeFlags {
+interface EvalFlags extends ComputeFlags, CheckpointFlags {
   checkpoint: string | null;
   data: string | null;
   split: Split;
@@ -19,13 +25,7 @@ interface EvalFlags extends ComputeFlags {
   perImage: boolean;
   json: boolean;
   csv: boolean;
-  imageSize: number | null;
-  resize: ResizeMode | null;
-  arch: ArchName | null;
-  classes: readonly string[] | null;
 }
-
-const group = "Instead of what the checkpoint says:";
 
 const options: Options<EvalFlags> = {
   checkpoint: { kind: text("file"), default: null, help: "the network, as train or others wrote it" },
@@ -34,10 +34,7 @@ const options: Options<EvalFlags> = {
   perImage: { kind: boolean, default: false, help: "tell every image's outputs, too" },
   json,
   csv: { kind: boolean, default: false, help: "print CSV, a row an image" },
-  imageSize: { kind: integer(1), default: null, help: "side of the square that the network sees", group },
-  resize: { kind: choice(resizeModes), default: null, help: "how an image is brought to that size", group },
-  arch: { kind: choice(archNames, "name"), default: null, help: archNames.join(", "), group },
-  classes: { kind: classNames, default: null, help: "the emotions in order", group },
+  ...checkpointOptions,
   batchSize,
   ...computeOptions,
 };
@@ -68,10 +65,7 @@ export function evalCommand(load: () => Promise<Backend> = () => import("../../e
         tune: values.tune,
         onMessage: (line) => progress.note(line),
         workers: values.workers ?? undefined,
-        imageSize: values.imageSize ?? undefined,
-        resize: values.resize ?? undefined,
-        arch: values.arch ?? undefined,
-        classes: values.classes ?? undefined,
+        ...overridesOf(values),
         onProgress: counter(progress, "evaluated"),
       }).finally(() => progress.clear());
       if (values.json) terminal.out(formatJson(report));

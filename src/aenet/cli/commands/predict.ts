@@ -3,12 +3,20 @@ import type { Prediction } from "../../predict.ts";
 import type { CommandSpec } from "../command.ts";
 import { exitCodes, required, UsageError } from "../errors.ts";
 import { boolean, text } from "../kinds.ts";
-import { batchSize, type ComputeFlags, computeOptions, json } from "../options.ts";
+import {
+  batchSize,
+  type CheckpointFlags,
+  type ComputeFlags,
+  checkpointOptions,
+  computeOptions,
+  json,
+  overridesOf,
+} from "../options.ts";
 import { counter, Progress } from "../progress.ts";
 import type { Options } from "../settings.ts";
 import { alignLeft, formatJson } from "../text.ts";
 
-interface PredictFlags extends ComputeFlags {
+interface PredictFlags extends ComputeFlags, CheckpointFlags {
   checkpoint: string | null;
   json: boolean;
   jsonl: boolean;
@@ -21,6 +29,7 @@ const options: Options<PredictFlags> = {
   json,
   jsonl: { kind: boolean, default: false, help: "print JSON, an object and a line an image" },
   csv: { kind: boolean, default: false, help: "print CSV, a row an image" },
+  ...checkpointOptions,
   batchSize,
   ...computeOptions,
 };
@@ -54,6 +63,7 @@ export function predictCommand(
         tune: values.tune,
         onMessage: (line) => progress.note(line),
         workers: values.workers ?? undefined,
+        ...overridesOf(values),
         onProgress: counter(progress, "predicted"),
       }).finally(() => progress.clear());
       let next = 0;
