@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { batchNorm, maxPool2d, RunningStatistic, relu, Tape } from "../../src/autograd/index.ts";
+import { batchNorm, conv2d, maxPool2d, RunningStatistic, relu, Tape, type Tensor } from "../../src/autograd/index.ts";
 import { maxPool2d as maxPoolReference, ndarray } from "../../src/autograd/reference/index.ts";
 import { testDevice } from "../support/device.ts";
 
@@ -38,26 +38,28 @@ it("a window's maximum is NaN wherever it holds one, and the gradient goes where
   program.destroy();
 });
 
-it("a ReLU keeps NaN and infinity, behind a batch norm too", async () => {
+it("a ReLU keeps NaN and infinity, behind a batch norm and in a convolution's store too", async () => {
   const values = [Number.NaN, inf, -inf, -1, 2, -0];
   const tape = new Tape(await testDevice());
-  const shape = [1, values.length, 1, 1, 1];
-  const x = tape.input("x", shape);
-  const [zeros, ones, more] = ["zeros", "ones", "more"].map((name) => tape.input(name, [1, 1]));
-  const norm = { weight: ones!, bias: more!, runningMean: zeros!, runningVar: ones! };
-  const outputs = [
-    relu(x),
-    batchNorm(x, norm, { relu: true, eps: 0 }),
-    batchNorm(x, norm, { relu: true, residual: x, eps: 0 }),
-  ];
+  const x = tape.input("x", [1, values.length, 1, 1, 1]);
+  const weight = tape.input("weight", [1, 1, 1, 1, 1], { layout: "weight" });
+  const [zeros, ones, bias] = ["zeros", "ones", "bias"].map((name) => tape.input(name, [1, 1]));
+  const norm = { weight: ones!, bias: bias!, runningMean: zeros!, runningVar: ones! };
+  const normed = (y: Tensor, residual?: Tensor) => batchNorm(y, norm, { relu: true, residual, eps: 0 });
+  const outputs = [relu(x), normed(x), normed(conv2d(x, weight)), normed(x, x)];
   const program = await tape.compile(outputs);
+  expect(program.commands.map(({ kernel }) => kernel).filter((name) => /forward_norm/.test(name))).toHaveLength(1);
   program.write(x, values);
-  program.write(ones!, [1]);
-  program.write(zeros!, [0]);
-  program.write(more!, [0]);
+  for (const [input, value] of [
+    [weight, 1],
+    [ones!, 1],
+    [zeros!, 0],
+    [bias!, 0],
+  ] as const)
+    program.write(input, [value]);
   program.run();
-  const [plain, normed, added] = await Promise.all(outputs.map((y) => program.read(y)));
-  for (const y of [plain, normed]) expect([...y!].map(Math.abs)).toEqual([Number.NaN, inf, 0, 0, 2, 0]);
+  const [plain, alone, stored, added] = await Promise.all(outputs.map((y) => program.read(y)));
+  for (const y of [plain, alone, stored]) expect([...y!].map(Math.abs)).toEqual([Number.NaN, inf, 0, 0, 2, 0]);
   expect([...added!].map(Math.abs)).toEqual([Number.NaN, inf, 0, 0, 4, 0]);
   program.destroy();
 });
