@@ -59,7 +59,10 @@ export function planMap(shape: RowShape): RowPlan {
 /** Rows that an invocation sums over, unless there are very many. */
 export const summedRows = 16;
 
-/** The plan of a kernel that sums over rows: enough blocks for a GPU, few enough to merge them one after another. */
+/**
+ * The plan of a kernel that sums over rows: at most 256 blocks, as one invocation merges a channel's. (For a large GPU they
+ * may be too few: see docs/performance.md.)
+ */
 export const planSum = (shape: RowShape): RowPlan =>
   planRows(shape, Math.max(shape.rows > 4096 ? 4 * summedRows : summedRows, divideUp(shape.rows, 256)));
 
