@@ -10,6 +10,7 @@
  */
 import { rectified } from "./elementwise.ts";
 import type { Epilogue, EpilogueCall } from "./epilogue.ts";
+import { infinityBits, magnitudeBits } from "./float-bits.ts";
 import {
   declareFusionSums,
   type FusionOptions,
@@ -69,7 +70,7 @@ function storeBlock(j: number, place: string): string {
     let offset = sum${j} * factor${j};
     let difference = squares${j} - offset * offset;
     // What overflows stays infinite: ∞ − ∞ is NaN, of which a maximum with 0 would make 0.
-    let isFinite = (bitcast<vec4u>(difference) & vec4u(0x7fffffffu)) < vec4u(0x7f800000u);
+    let isFinite = ${magnitudeBits("difference")} < vec4u(${infinityBits});
     let at = 3u * (${place});
     partials[at] = first${j};
     partials[at + 1u] = offset;

@@ -1,4 +1,5 @@
 /** Pooling over images [streams, batch, height, width, channels]. */
+import { infinityBits, magnitudeBits } from "./float-bits.ts";
 import { type FusionOptions, fusionParams, fusionParamValues, loadFusionWeights, storeFused } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, unroll } from "./kernel.ts";
 import { forThread, loopRows, planMap, rowParams } from "./rows.ts";
@@ -48,12 +49,12 @@ const outputRows = (s: PoolShape) => ({
 
 /**
  * The place of the maximum in its window, one byte for each of four channels: what the gradient needs. A NaN wins, so that
- * it shows; it is told by its bits, as a compiler may assume that comparisons meet none.
+ * it shows.
  */
 const windowMaximum = /* wgsl */ `
 struct Maximum { value: vec4f, places: u32 }
 fn isNan(x: vec4f) -> vec4<bool> {
-  return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
+  return ${magnitudeBits("x")} > vec4u(${infinityBits});
 }
 fn windowMaximum(stream: u32, row: u32, channel: u32) -> Maximum {
   let line = divide(row, params.wOut);

@@ -10,6 +10,7 @@
  * leaves out that one step, and `endUpdate` decides on the scale.
  */
 import { firstPlace } from "./elementwise.ts";
+import { infinityBits } from "./float-bits.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 import { magnitude, statusWords } from "./watch.ts";
 
@@ -163,7 +164,7 @@ fn run(group: u32, lane: u32) {
     let rate = ${rateOfSegment};
     let decay = ${decayOfSegment};${moved(gradient)}
     let after = select(max(magnitude(v), magnitude(next)), magnitude(momentum), rate == 0.0);
-    if (max(magnitude(w), after) >= 0x7f800000u) {
+    if (max(magnitude(w), after) >= ${infinityBits}) {
       atomicAdd(&status[${statusWords.nonFinite}], 1u);
     }
   }

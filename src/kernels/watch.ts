@@ -3,6 +3,7 @@
  * before it writes anything (sgd.ts).
  */
 import { firstPlace } from "./elementwise.ts";
+import { infinityBits, magnitudeBits } from "./float-bits.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp } from "./kernel.ts";
 
 /** What the words of `status` hold. */
@@ -26,13 +27,10 @@ export const statusWords = {
 /** A largest value that is not known: the bits of infinity. */
 export const unknownMagnitude = 0x7f800000;
 
-/**
- * WGSL for the largest magnitude of four floats, as bits. It may assume that NaN and infinity do not occur: their exponent
- * bits cannot be assumed away.
- */
+/** WGSL for the largest magnitude of four floats, as bits. */
 export const magnitude: string = /* wgsl */ `
 fn magnitude(x: vec4f) -> u32 {
-  let bits = bitcast<vec4u>(x) & vec4u(0x7fffffffu);
+  let bits = ${magnitudeBits("x")};
   return max(max(bits.x, bits.y), max(bits.z, bits.w));
 }`;
 
@@ -54,7 +52,7 @@ fn run(group: u32, lane: u32) {
   for (var i = first; i < end; i += 8u) {
     largest = max(largest, magnitude(vec4f(x[i])));
   }
-  if (largest >= 0x7f800000u) {
+  if (largest >= ${infinityBits}) {
     atomicAdd(&status[params.slot], 1u);
   }
   if (params.findsLargest == 1u && largest > atomicLoad(&status[${statusWords.largestGradient}])) {
@@ -106,10 +104,10 @@ export const watchedStores: {
   outputs: { status: "atomic<u32>" },
   params: { slot: "u32" },
   begin: "var magnitudes = vec4u();",
-  watch: (value) => `magnitudes = max(magnitudes, bitcast<vec4u>(${value}) & vec4u(0x7fffffffu));`,
+  watch: (value) => `magnitudes = max(magnitudes, ${magnitudeBits(value)});`,
   finish: /* wgsl */ `
   let largest = max(max(magnitudes.x, magnitudes.y), max(magnitudes.z, magnitudes.w));
-  if (largest >= 0x7f800000u) { atomicAdd(&status[params.slot], 1u); }
+  if (largest >= ${infinityBits}) { atomicAdd(&status[params.slot], 1u); }
   if (largest > atomicLoad(&status[${statusWords.largestGradient}])) {
     atomicMax(&status[${statusWords.largestGradient}], largest);
   }`,

@@ -4,7 +4,8 @@ import { type AdapterChoice, adapterChoices } from "../../node/choice.ts";
 import { type ArchName, archNames } from "../architecture.ts";
 import type { CheckpointOverrides } from "../load-network.ts";
 import { type ResizeMode, resizeModes } from "../preprocessing.ts";
-import { boolean, choice, classNames, integer } from "./kinds.ts";
+import { required } from "./errors.ts";
+import { boolean, choice, classNames, integer, text } from "./kinds.ts";
 import type { Option, Options } from "./settings.ts";
 
 /** What every command that computes takes. */
@@ -39,8 +40,14 @@ export const computeOptions: Options<ComputeFlags> = {
   workers: { kind: integer(1), default: null, help: "images decoded at a time", group },
 };
 
-/** What a checkpoint says of itself, or defaults where it says nothing, and what is to hold instead. */
-export interface CheckpointFlags {
+export const batchSize: Option<number> = { kind: integer(1), default: 16, help: "images computed at a time", group };
+
+export const json: Option<boolean> = { kind: boolean, default: false, help: "print JSON" };
+
+/** What every command takes that computes with a checkpoint: which, what is to hold instead of what it says, and how. */
+export interface CheckpointFlags extends ComputeFlags {
+  checkpoint: string | null;
+  batchSize: number;
   imageSize: number | null;
   resize: ResizeMode | null;
   arch: ArchName | null;
@@ -50,6 +57,7 @@ export interface CheckpointFlags {
 const instead = "Instead of what the checkpoint says:";
 
 export const checkpointOptions: Options<CheckpointFlags> = {
+  checkpoint: { kind: text("file"), default: null, help: "the network, as train or others wrote it" },
   imageSize: {
     kind: integer(1),
     default: null,
@@ -64,16 +72,29 @@ export const checkpointOptions: Options<CheckpointFlags> = {
   },
   arch: { kind: choice(archNames, "name"), default: null, help: archNames.join(", "), group: instead },
   classes: { kind: classNames, default: null, help: "the emotions in order", group: instead },
+  batchSize,
+  ...computeOptions,
 };
 
-/** As loadNetwork takes them. */
-export const overridesOf = ({ imageSize, resize, arch, classes }: CheckpointFlags): CheckpointOverrides => ({
-  imageSize: imageSize ?? undefined,
-  resize: resize ?? undefined,
-  arch: arch ?? undefined,
-  classes: classes ?? undefined,
+/** As `evaluate` and `predict` take them. @throws UsageError without a checkpoint. */
+export const withCheckpoint = (values: CheckpointFlags): CheckpointUse => ({
+  checkpoint: required("--checkpoint", values.checkpoint),
+  batchSize: values.batchSize,
+  adapter: values.adapter,
+  precision: values.precision,
+  tune: values.tune,
+  workers: values.workers ?? undefined,
+  imageSize: values.imageSize ?? undefined,
+  resize: values.resize ?? undefined,
+  arch: values.arch ?? undefined,
+  classes: values.classes ?? undefined,
 });
 
-export const batchSize: Option<number> = { kind: integer(1), default: 16, help: "images computed at a time", group };
-
-export const json: Option<boolean> = { kind: boolean, default: false, help: "print JSON" };
+interface CheckpointUse extends CheckpointOverrides {
+  readonly checkpoint: string;
+  readonly batchSize: number;
+  readonly adapter: AdapterChoice;
+  readonly precision: Precision;
+  readonly tune: boolean;
+  readonly workers: number | undefined;
+}

@@ -438,9 +438,8 @@ interface KernelChoices {
 
 function kernelChoices(device: Device): KernelChoices {
   const { platform, subgroupSize, tiles, algorithms } = device;
-  const { vendor, architecture, device: model, description } = device.adapterInfo;
-  const adapter = [vendor, architecture, model, description].filter((part) => part !== "").join(", ");
-  return { platform: platform.kind, adapter, subgroupSize, tiles: tiles.made, algorithms: algorithms.made };
+  const { kind, description: adapter } = platform;
+  return { platform: kind, adapter, subgroupSize, tiles: tiles.made, algorithms: algorithms.made };
 }
 
 /** Makes a run's choices those of the device. Returns why that is not possible to the letter, or null. */
@@ -450,7 +449,7 @@ function restoreKernels(device: Device, choices: KernelChoices): string | null {
   const unknown = [...device.tiles.fix(tiles), ...device.algorithms.fix(algorithms)];
   if (unknown.length > 0) return `the kernel ${unknown.join(", the kernel ")} is not there any more`;
   // The same kernels, but compiled by another driver, or for another card.
-  const current = kernelChoices(device).adapter;
+  const current = device.platform.description;
   return adapter === undefined || adapter === current
     ? null
     : `another adapter or driver than before (${adapter}; now ${current})`;

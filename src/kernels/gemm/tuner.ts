@@ -30,9 +30,10 @@ export interface TunerOptions {
 
 const defaultBudgetMs = 6000;
 
-/** Times that each candidate is timed; the least counts. */
-const rounds = 3;
-/** A candidate that is slower than the best by more than this after a round is out: a single time says less than two. */
+/**
+ * For each time that candidates are timed, of which the least counts: one that is slower than the best by more than this is
+ * out then. A single time says less than two.
+ */
 const margins = [1.5, 1.25, 1.25];
 
 /** Operations of the very first trial, which tells how fast the device is. */
@@ -51,7 +52,7 @@ export async function fastest(
 ): Promise<number | null> {
   const best = new Array<number>(count).fill(Number.POSITIVE_INFINITY);
   let left = Array.from({ length: count }, (_, i) => i);
-  for (let round = 0; round < rounds && left.length > 0; round++) {
+  for (const [round, margin] of margins.entries()) {
     for (const candidate of left) {
       if (isLate()) return round === 0 ? null : least(best);
       try {
@@ -60,9 +61,9 @@ export async function fastest(
         best[candidate] = Number.NaN; // a driver that cannot run it
       }
     }
-    const limit = margins[round]! * Math.min(...best.filter((value) => !Number.isNaN(value)));
+    const limit = margin * Math.min(...best.filter((value) => !Number.isNaN(value)));
     left = left.filter((candidate) => best[candidate]! <= limit);
-    if (left.length === 1) break;
+    if (left.length <= 1) break;
   }
   return left.length === 0 ? null : least(best);
 }

@@ -4,39 +4,26 @@ import type { EvaluationReport } from "../../evaluate.ts";
 import type { CommandSpec } from "../command.ts";
 import { exitCodes, required, UsageError } from "../errors.ts";
 import { boolean, choice, text } from "../kinds.ts";
-import {
-  batchSize,
-  type CheckpointFlags,
-  type ComputeFlags,
-  checkpointOptions,
-  computeOptions,
-  json,
-  overridesOf,
-} from "../options.ts";
+import { type CheckpointFlags, checkpointOptions, json, withCheckpoint } from "../options.ts";
 import { counter, Progress } from "../progress.ts";
 import type { Options } from "../settings.ts";
 import { alignRight, formatJson, percent, short } from "../text.ts";
 
-interface EvalFlags extends ComputeFlags, CheckpointFlags {
-  checkpoint: string | null;
+interface EvalFlags extends CheckpointFlags {
   data: string | null;
   split: Split;
-  batchSize: number;
   perImage: boolean;
   json: boolean;
   csv: boolean;
 }
 
 const options: Options<EvalFlags> = {
-  checkpoint: { kind: text("file"), default: null, help: "the network, as train or others wrote it" },
+  ...checkpointOptions,
   data: { kind: text("manifest"), default: null, help: "the samples: a CSV, or a pack of it" },
   split: { kind: choice(SPLITS), default: "test", help: "which of them" },
   perImage: { kind: boolean, default: false, help: "tell every image's outputs, too" },
   json,
   csv: { kind: boolean, default: false, help: "print CSV, a row an image" },
-  ...checkpointOptions,
-  batchSize,
-  ...computeOptions,
 };
 
 type Backend = Pick<typeof import("../../evaluate.ts"), "evaluate">;
@@ -49,23 +36,14 @@ export function evalCommand(load: () => Promise<Backend> = () => import("../../e
     examples: ["aenet eval --checkpoint runs/first/checkpoints/best.safetensors --data photos/manifest.csv"],
     async run({ values }, terminal) {
       if (values.json && values.csv) throw new UsageError("--csv: cannot go with --json");
-      const given = {
-        checkpoint: required("--checkpoint", values.checkpoint),
-        data: required("--data", values.data),
-      };
+      const given = { ...withCheckpoint(values), data: required("--data", values.data) };
       const { evaluate } = await load();
       const progress = new Progress(terminal);
       const report = await evaluate({
         ...given,
         split: values.split,
-        batchSize: values.batchSize,
         perImage: values.perImage || values.csv,
-        adapter: values.adapter,
-        precision: values.precision,
-        tune: values.tune,
         onMessage: (line) => progress.note(line),
-        workers: values.workers ?? undefined,
-        ...overridesOf(values),
         onProgress: counter(progress, "evaluated"),
       }).finally(() => progress.clear());
       if (values.json) terminal.out(formatJson(report));

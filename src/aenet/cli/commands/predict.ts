@@ -1,37 +1,24 @@
 import { formatCsv } from "../../data/csv.ts";
 import type { Prediction } from "../../predict.ts";
 import type { CommandSpec } from "../command.ts";
-import { exitCodes, required, UsageError } from "../errors.ts";
-import { boolean, text } from "../kinds.ts";
-import {
-  batchSize,
-  type CheckpointFlags,
-  type ComputeFlags,
-  checkpointOptions,
-  computeOptions,
-  json,
-  overridesOf,
-} from "../options.ts";
+import { exitCodes, UsageError } from "../errors.ts";
+import { boolean } from "../kinds.ts";
+import { type CheckpointFlags, checkpointOptions, json, withCheckpoint } from "../options.ts";
 import { counter, Progress } from "../progress.ts";
 import type { Options } from "../settings.ts";
 import { alignLeft, formatJson } from "../text.ts";
 
-interface PredictFlags extends ComputeFlags, CheckpointFlags {
-  checkpoint: string | null;
+interface PredictFlags extends CheckpointFlags {
   json: boolean;
   jsonl: boolean;
   csv: boolean;
-  batchSize: number;
 }
 
 const options: Options<PredictFlags> = {
-  checkpoint: { kind: text("file"), default: null, help: "the network, as train or others wrote it" },
+  ...checkpointOptions,
   json,
   jsonl: { kind: boolean, default: false, help: "print JSON, an object and a line an image" },
   csv: { kind: boolean, default: false, help: "print CSV, a row an image" },
-  ...checkpointOptions,
-  batchSize,
-  ...computeOptions,
 };
 
 type Backend = Pick<typeof import("../../predict.ts"), "predict">;
@@ -50,20 +37,14 @@ export function predictCommand(
     async run({ values }, terminal, paths) {
       if ([values.json, values.jsonl, values.csv].filter(Boolean).length > 1)
         throw new UsageError("--json, --jsonl and --csv: only one of them can be printed");
-      const checkpoint = required("--checkpoint", values.checkpoint);
+      const given = withCheckpoint(values);
       const [{ predict }, { expandPaths }] = await Promise.all([load(), import("../paths.ts")]);
       const found = await expandPaths(paths);
       const progress = new Progress(terminal);
       const { classes, predictions } = await predict({
-        checkpoint,
+        ...given,
         paths: found.flatMap(({ path, error }) => (error === null ? [path] : [])),
-        batchSize: values.batchSize,
-        adapter: values.adapter,
-        precision: values.precision,
-        tune: values.tune,
         onMessage: (line) => progress.note(line),
-        workers: values.workers ?? undefined,
-        ...overridesOf(values),
         onProgress: counter(progress, "predicted"),
       }).finally(() => progress.clear());
       let next = 0;
