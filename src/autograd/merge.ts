@@ -62,18 +62,25 @@ function withEpilogues(
   return merged.filter((dispatch) => dispatch !== null);
 }
 
-/** An observer writes what it finds when the tensor is written: earlier than before, so nothing else may be there until then. */
+/**
+ * An observer looks at the tensor when it is written, earlier than before: so until then nobody may touch what it finds, or
+ * change what else it reads.
+ */
 function withObservers(dispatches: readonly RecordedDispatch[], fits: Fits): RecordedDispatch[] {
   const writers = writersOf(dispatches);
   const merged: (RecordedDispatch | null)[] = [...dispatches];
-  for (const [time, { asObserver, kernel, bindings, operation }] of dispatches.entries()) {
+  for (const [time, dispatch] of dispatches.entries()) {
+    const { asObserver, kernel, bindings, operation } = dispatch;
     // What is stored in f16 is not what is looked at.
     if (asObserver?.x.dtype !== "f32") continue;
     const [writer, ...others] = writers.get(asObserver.x.storage) ?? [];
     const product = writer === undefined ? null : merged[writer];
+    if (!product || others.length > 0 || writer! > time) continue;
     const finds = Object.keys(kernel.outputs).map((name) => bindings[name]!);
-    const isFirst = finds.every(({ storage }) => !storage.persistent && writers.get(storage)![0] === time);
-    if (!product || others.length > 0 || writer! > time || !isFirst) continue;
+    const between = dispatches.slice(writer, time);
+    const [touched, changed] = [between.flatMap((one) => storagesOf(one, one.bindings)), between.flatMap(writesOf)];
+    if (finds.some(({ storage }) => touched.includes(storage))) continue;
+    if (readsOf(dispatch).some((read) => read !== asObserver.x.storage && changed.includes(read))) continue;
     const observed = product.withObserver?.(asObserver);
     if (!observed) continue;
     const both = { ...observed, operation: product.operation, observed: { operation, finds } };

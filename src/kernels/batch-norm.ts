@@ -22,20 +22,17 @@ import {
   storeFusionSums,
 } from "./fusion.ts";
 import { type Dispatch, defineKernel, dispatch, divideUp, type Kernel, unroll } from "./kernel.ts";
-import type { ColumnObserver } from "./observer.ts";
+import type { ColumnObserver, ColumnPlace } from "./observer.ts";
 import { countRows, forThread, loopRows, planMap, planSum, type RowShape, rowParams, summedRows } from "./rows.ts";
 
 /**
- * Mean and (biased) variance of each block of rows. Values are taken relative to the block's first row, so that a large
- * mean costs no digits, and divided before they are summed, so that large values do not overflow. A mean of 1,000 has no
- * bits left for what a variance of 0.04 needs to know: a block's is kept as its first row and the offset from it.
+ * Declares mean and (biased) variance of an invocation's block of rows, and runs `store`. Values are taken relative to the
+ * block's first row, so that a large mean costs no digits, and divided before they are summed, so that large values do not
+ * overflow. A mean of 1,000 has no bits left for what a variance of 0.04 needs to know: it is kept as that row and the offset
+ * from it.
  */
-const statisticsKernel = defineKernel({
-  name: "batch_norm_statistics",
-  inputs: { x: "vec4" },
-  outputs: { partials: "vec4f" },
-  params: rowParams,
-  wgsl: forThread(`
+const forBlock = (store: string) =>
+  forThread(`
     let first0 = vec4f(x[first]);
     ${countRows}
     let factor0 = 1.0 / f32(count);
@@ -55,8 +52,8 @@ const statisticsKernel = defineKernel({
       squares0 += d * (d * factor0);
       i += step;
     }
-    ${storeBlock(0, "(params.firstStream + stream) * params.threads + thread")}`),
-});
+    ${declareMoments(0)}
+    ${store}`);
 
 /** Adds the offsets `d0` to `d3` from the first row of column j's block. */
 function addFour(j: number): string {
@@ -64,57 +61,117 @@ function addFour(j: number): string {
       squares${j} += (d0 * (d0 * factor${j}) + d1 * (d1 * factor${j})) + (d2 * (d2 * factor${j}) + d3 * (d3 * factor${j}));`;
 }
 
-/** Three vec4f of a block: its first row, the mean's offset from it, the variance. */
-function storeBlock(j: number, place: string): string {
+/** Declares column j's `shift`, the first row of its block, the mean's `offset` from it, and the `variance`. */
+function declareMoments(j: number): string {
   return `
+    let shift = first${j};
     let offset = sum${j} * factor${j};
     let difference = squares${j} - offset * offset;
     // What overflows stays infinite: ∞ − ∞ is NaN, of which a maximum with 0 would make 0.
     let isFinite = ${magnitudeBits("difference")} < vec4u(${infinityBits});
-    let at = 3u * (${place});
-    partials[at] = first${j};
-    partials[at + 1u] = offset;
-    partials[at + 2u] = select(max(squares${j}, offset * offset), max(difference, vec4f()), isFinite);`;
+    let variance = select(max(squares${j}, offset * offset), max(difference, vec4f()), isFinite);`;
 }
 
-/** The same while the values are stored; to the same bits where a block's rows are a multiple of four. */
-export const statisticsObserver: ColumnObserver = {
-  name: "_statistics",
+/** Three vec4f of a block. */
+const storeBlock = (block: string, { stream, column, columns }: ColumnPlace) => `
+    let at = 3u * ((${stream} * params.blocks + ${block}) * ${columns} + ${column});
+    partials[at] = shift;
+    partials[at + 1u] = offset;
+    partials[at + 2u] = variance;`;
+
+/** Rows of the statistics of a channel. */
+export const statisticsRows = 5;
+
+/**
+ * What the other kernels need to know of a channel, five rows [streams, 5, channels]: the mean as shift and offset from
+ * it, 1/√(var + eps), weight/√(var + eps), bias. One tensor rather than five keeps every kernel within eight bindings.
+ * (A product has a `weight` of its own, so that the norm's is `normWeight`.)
+ */
+const storeStatistics = ({ stream, column, columns }: ColumnPlace) => /* wgsl */ `
+    let invStd = 1.0 / sqrt(variance + params.eps);
+    let c = ${stream} * ${columns} + ${column};
+    let at = ${statisticsRows}u * ${stream} * ${columns} + ${column};
+    statistics[at] = shift;
+    statistics[at + ${columns}] = offset;
+    statistics[at + 2u * ${columns}] = invStd;
+    statistics[at + 3u * ${columns}] = invStd * normWeight[c];
+    statistics[at + 4u * ${columns}] = normBias[c];`;
+
+/** The same of a batch of n rows, and what the running statistics take of it. */
+const storeBatch = (place: ColumnPlace, n: string) => `${storeStatistics(place)}
+    batchMean[c] = shift + offset;
+    batchVar[c] = variance * (${n} / max(${n} - 1.0, 1.0));`;
+
+const batchBindings = {
+  inputs: { normWeight: "vec4f", normBias: "vec4f" },
+  outputs: { statistics: "vec4f", batchMean: "vec4f", batchVar: "vec4f" },
+} as const;
+
+/** The place of an invocation's channel. */
+const ofThread: ColumnPlace = {
+  stream: "(params.firstStream + stream)",
+  column: "channel",
+  columns: "params.channels4",
+};
+
+const blockStatisticsKernel = defineKernel({
+  name: "batch_norm_statistics",
+  inputs: { x: "vec4" },
   outputs: { partials: "vec4f" },
-  blockRows: summedRows,
-  declare: (j) => `var first${j} = vec4f(); var sum${j} = vec4f(); var squares${j} = vec4f(); var factor${j} = 0.0;`,
-  begin: (j, first, count) =>
+  params: rowParams,
+  wgsl: forBlock(storeBlock("block", ofThread)),
+});
+
+/** Of all rows at once, where a block has them all. */
+const wholeStatisticsKernel = defineKernel({
+  name: "batch_norm_whole_statistics",
+  inputs: { x: "vec4", ...batchBindings.inputs },
+  outputs: batchBindings.outputs,
+  params: { ...rowParams, eps: "f32" },
+  wgsl: forBlock(storeBatch(ofThread, "f32(params.rows)")),
+});
+
+/** What both have in common while the values are stored; to the same bits where a block's rows are a multiple of four. */
+const lookAtStatistics = {
+  declare: (j: number) =>
+    `var first${j} = vec4f(); var sum${j} = vec4f(); var squares${j} = vec4f(); var factor${j} = 0.0;`,
+  begin: (j: number, first: string, count: string) =>
     `first${j} = ${first}; sum${j} = vec4f(); squares${j} = vec4f(); factor${j} = 1.0 / f32(${count});`,
-  add: (j, values, isRow) => `{
+  add: (j: number, values: readonly string[], isRow: readonly string[]) => `{
       ${unroll(4, (i) => `let d${i} = select(vec4f(), ${values[i]} - first${j}, ${isRow[i]});`)}
       ${addFour(j)}
     }`,
-  end: storeBlock,
 };
 
-/**
- * What the other kernels need to know of a channel, five rows [5, streams, channels]: the mean as shift and offset from
- * it, 1/√(var + eps), weight/√(var + eps), bias. One tensor rather than five keeps every kernel within eight bindings.
- */
-const storeStatistics = /* wgsl */ `
-    let invStd = 1.0 / sqrt(variance + params.eps);
-    statistics[i] = shift;
-    statistics[count + i] = offset;
-    statistics[2u * count + i] = invStd;
-    statistics[3u * count + i] = invStd * weight[i];
-    statistics[4u * count + i] = bias[i];`;
+export const blockStatisticsObserver: ColumnObserver = {
+  name: "_statistics",
+  inputs: {},
+  outputs: { partials: "vec4f" },
+  params: { blocks: "u32" },
+  blockRows: summedRows,
+  ...lookAtStatistics,
+  end: (j, block, place) => `${declareMoments(j)}${storeBlock(block, place)}`,
+};
+
+export const wholeStatisticsObserver: ColumnObserver = {
+  name: "_whole_statistics",
+  ...batchBindings,
+  params: { eps: "f32" },
+  blockRows: "all",
+  ...lookAtStatistics,
+  end: (j, _, place) => `${declareMoments(j)}${storeBatch(place, "f32(params.rows)")}`,
+};
 
 /** Merges the blocks in their order (Chan, Golub and LeVeque), in means and variances rather than sums. */
 const mergeStatisticsKernel = defineKernel({
   name: "batch_norm_merge_statistics",
-  inputs: { partials: "vec4f", weight: "vec4f", bias: "vec4f" },
-  outputs: { statistics: "vec4f", batchMean: "vec4f", batchVar: "vec4f" },
+  inputs: { partials: "vec4f", ...batchBindings.inputs },
+  outputs: batchBindings.outputs,
   params: { ...rowParams, eps: "f32" },
   wgsl: `
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
-  let count = params.streams * params.channels4;
-  if (i < count) {
+  if (i < params.streams * params.channels4) {
     let stream = divide(i, params.channels4);
     let channel = i - stream * params.channels4;
     let shift = partials[3u * (stream * params.threads + channel)];
@@ -130,37 +187,40 @@ fn run(group: u32, lane: u32) {
       variance = variance * (1.0 - share) + partials[at + 2u] * share + delta * (delta * (share * (1.0 - share)));
       n += added;
     }
-    ${storeStatistics}
-    batchMean[i] = shift + offset;
-    batchVar[i] = variance * (n / max(n - 1.0, 1.0));
+    ${storeBatch({ ...ofThread, stream: "stream" }, "n")}
   }
 }`,
 });
 
-/** Rows of the statistics of a channel. */
-export const statisticsRows = 5;
-
 /**
- * statistics [5, streams, channels] of the batch, with the weight and bias of the norm; batchMean and batchVar (with n − 1, as the
- * running variance takes it) [streams, channels]. `partials` holds batchNormPartials vec4f.
+ * statistics [streams, 5, channels] of the batch, with the weight and bias of the norm; batchMean and batchVar (with n − 1, as the
+ * running variance takes it) [streams, channels]. `partials` holds statisticsPartials vec4f.
  */
 export function batchStatistics<T>(
   shape: RowShape,
   eps: number,
   t: { x: T; weight: T; bias: T; partials: T; statistics: T; batchMean: T; batchVar: T },
 ): Dispatch<T>[] {
-  const { params, groupsPerStream } = planSum(shape);
-  const { x, weight, bias, partials, statistics, batchMean, batchVar } = t;
+  const { params, blocks, groupsPerStream } = planSum(shape);
+  const { x, partials, statistics, batchMean, batchVar } = t;
+  const batch = { normWeight: t.weight, normBias: t.bias, statistics, batchMean, batchVar };
+  const workgroups = groupsPerStream * shape.streams;
+  const streams = { count: shape.streams, bindings: ["x"] } as const;
+  if (blocks === 1) {
+    const observer = wholeStatisticsObserver;
+    const asObserver = { observer, x, bindings: batch, params: { eps } };
+    return [dispatch(wholeStatisticsKernel, { x, ...batch }, { ...params, eps }, workgroups, { streams, asObserver })];
+  }
+  const observer = blockStatisticsObserver;
+  const asObserver = { observer, x, bindings: { partials }, params: { blocks } };
   return [
-    dispatch(statisticsKernel, { x, partials }, params, groupsPerStream * shape.streams, {
-      streams: { count: shape.streams, bindings: ["x"] },
-      ...(params.perThread === summedRows && {
-        asObserver: { observer: statisticsObserver, x, bindings: { partials } },
-      }),
+    dispatch(blockStatisticsKernel, { x, partials }, params, workgroups, {
+      streams,
+      ...(params.perThread === summedRows && { asObserver }),
     }),
     dispatch(
       mergeStatisticsKernel,
-      { partials, weight, bias, statistics, batchMean, batchVar },
+      { partials, ...batch },
       { ...params, eps },
       divideUp(shape.streams * shape.channels4, 64),
     ),
@@ -169,18 +229,19 @@ export function batchStatistics<T>(
 
 const runningKernel = defineKernel({
   name: "batch_norm_running_statistics",
-  inputs: { runningMean: "vec4f", runningVar: "vec4f", weight: "vec4f", bias: "vec4f" },
+  inputs: { runningMean: "vec4f", runningVar: "vec4f", ...batchBindings.inputs },
   outputs: { statistics: "vec4f" },
-  params: { count: "u32", eps: "f32" },
+  params: { streams: "u32", channels4: "u32", eps: "f32" },
   wgsl: `
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
-  let count = params.count;
-  if (i < count) {
+  if (i < params.streams * params.channels4) {
+    let stream = divide(i, params.channels4);
+    let channel = i - stream * params.channels4;
     let shift = runningMean[i];
     let offset = vec4f();
     let variance = runningVar[i];
-    ${storeStatistics}
+    ${storeStatistics({ ...ofThread, stream: "stream" })}
   }
 }`,
 });
@@ -191,12 +252,18 @@ function runningStatistics<T>(
   eps: number,
   t: { runningMean: T; runningVar: T; weight: T; bias: T; statistics: T },
 ): Dispatch<T> {
-  const count = shape.streams * shape.channels4;
-  return dispatch(runningKernel, t, { count, eps }, divideUp(count, 64));
+  const { streams, channels4 } = shape;
+  const { weight: normWeight, bias: normBias, ...running } = t;
+  return dispatch(
+    runningKernel,
+    { ...running, normWeight, normBias },
+    { streams, channels4, eps },
+    divideUp(streams * channels4, 64),
+  );
 }
 
-/** Partial sums that the kernels of a batch norm need, in vec4f: forward and backward alike. */
-export function batchNormPartials(shape: RowShape): number {
+/** vec4f that the statistics of blocks take. */
+export function statisticsPartials(shape: RowShape): number {
   return 3 * shape.streams * planSum(shape).params.threads;
 }
 
@@ -225,9 +292,9 @@ const channelConstants = ["shift", "offset", "invStd", "scale", "bias"];
 
 /** Declares `c`, a channel of the invocation's stream among those of all streams, and its constants. */
 const loadChannel = `
-    let row = params.streams * params.channels4;
-    let c = (params.firstStream + stream) * params.channels4 + channel;
-    ${channelConstants.map((name, i) => `let ${name} = statistics[${i}u * row + c];`).join("\n    ")}`;
+    let c = ${ofThread.stream} * params.channels4 + channel;
+    let firstConstant = ${statisticsRows}u * ${ofThread.stream} * params.channels4 + channel;
+    ${channelConstants.map((name, i) => `let ${name} = statistics[firstConstant + ${i}u * params.channels4];`).join("\n    ")}`;
 
 /**
  * Declares a channel's constants in each of three streams, which ends their names. In a loop, as fifteen loads that are spelt
@@ -235,10 +302,10 @@ const loadChannel = `
  */
 const loadFusedChannels = `
     ${unroll(3, (g) => channelConstants.map((name) => `var ${name}${g} = vec4f();`).join(" "))}
-    for (var row = 0u; row < params.streams + ${channelConstants.length - 3}u; row++) {
+    for (var row = 0u; row < params.streams + ${statisticsRows - 3}u; row++) {
       ${unroll(
         3,
-        (g) => `let value${g} = statistics[(row * params.streams + ${g}u) * params.channels4 + channel];
+        (g) => `let value${g} = statistics[(${g * statisticsRows}u + row) * params.channels4 + channel];
       ${channelConstants.map((name, i) => `${name}${g} = select(${name}${g}, value${g}, row == ${i}u);`).join(" ")}`,
       )}
     }`;
@@ -390,9 +457,8 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
     var sumDz${g} = vec4f();
     var sumDzX${g} = vec4f();`;
   const storeSums = (g: string, stream: string) => `{
-      let at = 2u * (${stream} * params.threads + thread);
-      partials[at] = sumDz${g};
-      partials[at + 1u] = sumDzX${g};
+      let at = ${stream} * params.threads + thread;
+      ${fusion ? `blockSums[at] = sumDz${g}; blockSums[params.streams * params.threads + at] = sumDzX${g};` : `blockDz[at] = sumDz${g}; blockDzX[at] = sumDzX${g};`}
     }`;
   return variant("batch_norm_backward_sums", epilogue, (name) =>
     defineKernel({
@@ -406,7 +472,7 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
         ...(fusion ? { fusion: "vec4f" } : {}),
       } as const,
       outputs: {
-        partials: "vec4f",
+        ...(fusion ? { blockSums: "vec4f" } : { blockDz: "vec4f", blockDzX: "vec4f" }),
         ...(storesDz ? { dz: "vec4" } : {}),
         ...(fusion ? { fusionPartials: "vec4f" } : {}),
       } as const,
@@ -434,9 +500,9 @@ function sumsKernel(epilogue: NormEpilogue): Kernel {
 
 const mergeSumsKernel = defineKernel({
   name: "batch_norm_merge_sums",
-  inputs: { partials: "vec4f" },
+  inputs: { blockDz: "vec4f", blockDzX: "vec4f" },
   outputs: { dBias: "vec4f", dWeight: "vec4f" },
-  params: rowParams,
+  params: { ...rowParams, firstDzX: "u32" },
   wgsl: `
 fn run(group: u32, lane: u32) {
   let i = group * 64u + lane;
@@ -446,9 +512,9 @@ fn run(group: u32, lane: u32) {
     var sumDz = vec4f();
     var sumDzX = vec4f();
     for (var b = 0u; b < params.blocks; b++) {
-      let at = 2u * (stream * params.threads + b * params.channels4 + channel);
-      sumDz += partials[at];
-      sumDzX += partials[at + 1u];
+      let at = stream * params.threads + b * params.channels4 + channel;
+      sumDz += blockDz[at];
+      sumDzX += blockDzX[params.firstDzX + at];
     }
     dBias[i] = sumDz;
     dWeight[i] = sumDzX;
@@ -474,11 +540,23 @@ ${loopRows(`${activation(false, "", "i")}
 export interface NormGradients<T> extends NormTensors<T> {
   readonly dy: T;
   readonly y: T;
-  readonly partials: T;
+  /** As many as `sumsPartials` says. */
+  readonly partials: readonly T[];
   readonly dz?: T | undefined;
   readonly fusionPartials?: T | undefined;
   readonly dBias: T;
   readonly dWeight: T;
+}
+
+/**
+ * vec4f of the sums of blocks, a tensor each: of dz and of dz·x̂. Where a block has all rows its sums are the gradients, and
+ * there are no others; a fusion leaves one binding for both.
+ */
+export function sumsPartials(shape: RowShape, { fusion }: NormEpilogue): readonly number[] {
+  const { params, blocks } = planSum(shape);
+  const size = shape.streams * params.threads;
+  if (fusion) return [2 * size];
+  return blocks === 1 ? [] : [size, size];
 }
 
 /** dBias, dWeight and what the epilogue needs: dz (the residual's gradient), the partial sums of the fusion weights. */
@@ -487,11 +565,16 @@ export function batchNormBackwardSums<T>(shape: RowShape, epilogue: NormEpilogue
   const { params, groupsPerStream } = planSum(shape);
   const workgroups = groupsPerStream * (epilogue.fusion ? 1 : shape.streams);
   const all = { ...params, ...epilogueValues(epilogue) };
-  const { partials, dBias, dWeight } = t;
-  return [
-    dispatch(kernel, bind(kernel, { ...t }), all, workgroups, slices(kernel, shape, epilogue)),
-    dispatch(mergeSumsKernel, { partials, dBias, dWeight }, params, divideUp(shape.streams * shape.channels4, 64)),
-  ];
+  const { partials, ...others } = t;
+  const { dBias, dWeight } = others;
+  const [blockDz = dBias, blockDzX = partials.length > 0 ? blockDz : dWeight] = partials;
+  const tensors = bind(kernel, { ...others, blockDz, blockDzX, blockSums: blockDz });
+  const sums: Dispatch<T> = dispatch(kernel, tensors, all, workgroups, slices(kernel, shape, epilogue));
+  if (partials.length === 0) return [sums];
+  const firstDzX = epilogue.fusion ? shape.streams * params.threads : 0;
+  const merged = { blockDz, blockDzX, dBias, dWeight };
+  const channels = shape.streams * shape.channels4;
+  return [sums, dispatch(mergeSumsKernel, merged, { ...params, firstDzX }, divideUp(channels, 64))];
 }
 
 /** dx; `training` says whether the statistics were the batch's own. */

@@ -166,18 +166,16 @@ const forwardNarrow = (epilogue: Epilogue, channels = 4): GemmProblem => ({
   },
 });
 
-/** A forward product with an observer, for which blocks of a channel's rows lie as rows do in y. */
+/** A forward product with an observer. */
 function observed(problem: GemmProblem, observer: ColumnObserver): GemmProblem {
-  const { name, outputs, blockRows } = observer;
-  const blocks = `((params.rows + ${blockRows - 1}u) / ${blockRows}u)`;
+  const place = (column: string) => ({ stream: "(params.firstStream + slice)", column, columns: "params.cOut4" });
   return {
     ...problem,
-    name: problem.name + name,
-    outputs: { ...problem.outputs, ...outputs },
-    columnLook: {
-      observer,
-      place: (block, column) => `((params.firstStream + slice) * ${blocks} + ${block}) * params.cOut4 + ${column}`,
-    },
+    name: problem.name + observer.name,
+    inputs: { ...problem.inputs, ...observer.inputs },
+    outputs: { ...problem.outputs, ...observer.outputs },
+    params: { ...problem.params, ...observer.params },
+    columnLook: { observer, place },
   };
 }
 
@@ -414,7 +412,7 @@ export function conv2dForward<T>(
   return dispatch(
     gemm(problem, tile),
     { ...t, ...more.epilogue?.bindings, ...found },
-    { ...grid.params, ...paramsOf(s), ...more.epilogue?.params },
+    { ...grid.params, ...paramsOf(s), ...more.epilogue?.params, ...more.observer?.params },
     grid.tiles * s.streams,
     {
       operations: conv2dOperations(s),
@@ -426,7 +424,7 @@ export function conv2dForward<T>(
       ...(Object.keys(more).length === 0 && {
         withEpilogue: (call: EpilogueCall<T>) => conv2dForward(tile, s, { ...t, y: call.y }, { epilogue: call }),
         withObserver: (call: ObserverCall<T>) =>
-          canObserve(tile, call.observer) ? conv2dForward(tile, s, t, { observer: call }) : null,
+          canObserve(tile, call.observer, rowsOfForward(s)) ? conv2dForward(tile, s, t, { observer: call }) : null,
       }),
     },
   );

@@ -4,10 +4,10 @@ import { createArchitecture } from "../../src/aenet/architecture.ts";
 import { createNetwork } from "../../src/aenet/model.ts";
 import { defaultPreprocessing } from "../../src/aenet/preprocessing.ts";
 import { TrainingStep } from "../../src/aenet/training/step.ts";
-import { runningEpilogue, statisticsObserver } from "../../src/kernels/batch-norm.ts";
+import { blockStatisticsObserver, runningEpilogue, wholeStatisticsObserver } from "../../src/kernels/batch-norm.ts";
 import { gemmProblems, observedProblems } from "../../src/kernels/conv2d.ts";
 import { noEpilogue } from "../../src/kernels/epilogue.ts";
-import { canObserve, gemm } from "../../src/kernels/gemm/core.ts";
+import { gemm, showsBlocks } from "../../src/kernels/gemm/core.ts";
 import { everyTile, suits, tileName } from "../../src/kernels/gemm/tiles.ts";
 import { bindingsOf, withHalves } from "../../src/kernels/kernel.ts";
 import { biasEpilogue } from "../../src/kernels/linear.ts";
@@ -24,15 +24,16 @@ const tiles = [
 ].flatMap((adapter) => everyTile({ ...adapter, platform: device.platform, limits: device.limits }));
 const named = new Map(tiles.map((tile) => [tileName(tile), tile]));
 
+const observers = [blockStatisticsObserver, wholeStatisticsObserver];
 const epilogues = [noEpilogue, biasEpilogue, ...[false, true].map((residual) => runningEpilogue({ residual }))];
 
 describe("every matrix product compiles with every tile, in f32 and in f16", () => {
-  const all = [...epilogues.flatMap(gemmProblems), ...observedProblems(statisticsObserver)];
+  const all = [...epilogues.flatMap(gemmProblems), ...observers.flatMap(observedProblems)];
   const problems = new Map(all.map((problem) => [problem.name, problem]));
   for (const problem of problems.values()) {
     const { aVector, columnLook } = problem;
     const suitable = [...named].filter(
-      ([, tile]) => suits(tile, { aVector, depth: 1 }) && (!columnLook || canObserve(tile, columnLook.observer)),
+      ([, tile]) => suits(tile, { aVector, depth: 1 }) && (!columnLook || showsBlocks(tile, columnLook.observer)),
     );
     it.each(suitable)(`${problem.name} %s`, async (_, tile) => {
       const kernel = gemm(problem, tile);

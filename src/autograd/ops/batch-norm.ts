@@ -2,11 +2,12 @@ import {
   batchNormBackwardInput,
   batchNormBackwardSums,
   batchNormForward,
-  batchNormPartials,
   batchNormRunning,
   batchStatistics,
   type NormEpilogue,
+  statisticsPartials,
   statisticsRows,
+  sumsPartials,
 } from "../../kernels/batch-norm.ts";
 import { parallelism } from "../../kernels/gemm/tiles.ts";
 import type { RowShape } from "../../kernels/rows.ts";
@@ -51,8 +52,7 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
     relu,
     fusion: fusion ? fusionOptions(x, fusion) : null,
   };
-  const statistics = tape.empty("statistics", [statisticsRows, ...weight.shape]);
-  const partialsShape = [4 * batchNormPartials(shape)];
+  const statistics = tape.empty("statistics", [shape.streams, statisticsRows, weight.shape[1]!]);
 
   const inputs = [x, weight, bias, residual ?? x, fusion?.weights ?? x] as const;
   const y: Tensor = tape.record(
@@ -65,7 +65,7 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
       if (tape.training) {
         const batch = (t: Tensor) => (t instanceof RunningStatistic ? t.batch : tape.empty("batch statistic", t.shape));
         const [batchMean, batchVar] = [batch(runningMean), batch(runningVar)];
-        const partials = tape.empty("statistics of blocks", partialsShape);
+        const partials = tape.empty("statistics of blocks", [4 * statisticsPartials(shape)]);
         tape.push(
           ...batchStatistics(shape, eps, { x, weight, bias, partials, statistics, batchMean, batchVar }),
           batchNormForward(shape, epilogue, tensors),
@@ -84,7 +84,7 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
         statistics,
         residual,
         fusion: fusion?.weights,
-        partials: tape.empty("sums of blocks", partialsShape),
+        partials: sumsPartials(shape, epilogue).map((size) => tape.empty("sums of blocks", [4 * size])),
         dz: stored ? tape.emptyLike("dz", x) : undefined,
         fusionPartials: fusion ? fusionPartials(tape, shape) : undefined,
         dBias: tape.emptyGradient(bias),

@@ -29,7 +29,7 @@ export function gemm(problem: GemmProblem, tile: GemmTile): Kernel {
 }
 
 function generate(problem: GemmProblem, tile: GemmTile): Kernel {
-  if (problem.columnLook && !canObserve(tile, problem.columnLook.observer)) {
+  if (problem.columnLook && !showsBlocks(tile, problem.columnLook.observer)) {
     throw new RangeError(`${problem.name}: a tile ${JSON.stringify(tile)} has no blocks of rows to be observed`);
   }
   switch (tile.strategy) {
@@ -46,9 +46,13 @@ function generate(problem: GemmProblem, tile: GemmTile): Kernel {
   }
 }
 
-/** Whether a product with the tile can take the observer. */
-export const canObserve = (tile: GemmTile, observer: ColumnObserver): boolean =>
+/** Whether a kernel with the tile can have the observer. */
+export const showsBlocks = (tile: GemmTile, observer: ColumnObserver): tile is SubgroupTile =>
   tile.strategy === "subgroup" && hasBlocks(tile, observer);
+
+/** Whether it sees every block of `rows` rows as a whole. */
+export const canObserve = (tile: GemmTile, observer: ColumnObserver, rows: number): boolean =>
+  showsBlocks(tile, observer) && (observer.blockRows !== "all" || rows <= tile.rows);
 
 /** How much of C a workgroup computes; columns in vec4f. */
 export function areaOf(tile: GemmTile): { rows: number; columns: number } {

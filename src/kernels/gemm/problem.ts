@@ -7,7 +7,7 @@
  * range) and what it declared itself.
  */
 import { type ElementType, type ParamType, unroll } from "../kernel.ts";
-import type { ColumnObserver } from "../observer.ts";
+import type { ColumnObserver, ColumnPlace } from "../observer.ts";
 
 export interface GemmProblem {
   readonly name: string;
@@ -48,10 +48,10 @@ export interface GemmProblem {
    * need not ask before, which costs more than looking.
    */
   readonly observe?: (value: string) => string;
-  /** Looks at the columns of C, block by block of rows; `place` says where what it finds of a block belongs. */
+  /** Looks at the columns of C, block by block of rows; `place` says which column that is to the observer. */
   readonly columnLook?: {
     readonly observer: ColumnObserver;
-    readonly place: (block: string, column: string) => string;
+    readonly place: (column: string) => ColumnPlace;
   };
   /** What an invocation does when it has seen and stored everything. */
   readonly finish?: string;

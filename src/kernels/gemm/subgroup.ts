@@ -113,9 +113,9 @@ const storesAtATime = 8;
 const rowsAtATime = ({ rows, columnVectors }: SubgroupTile): number =>
   largestDivisor(rows, Math.max(4, storesAtATime / columnVectors));
 
-/** Whether a tile's rows are whole blocks, and are stored by fours. */
+/** Whether a tile's rows are stored by fours, and are whole blocks, or may be all rows. */
 export const hasBlocks = (tile: SubgroupTile, { blockRows }: ColumnObserver): boolean =>
-  tile.rows % blockRows === 0 && rowsAtATime(tile) % 4 === 0;
+  rowsAtATime(tile) % 4 === 0 && (blockRows === "all" || tile.rows % blockRows === 0);
 
 /** Stores the sums `c<row>_<column>` of a part, some rows at a time; the number of turns is no constant, or they are unrolled. */
 function stores(problem: GemmProblem, tile: SubgroupTile, partTile: string): string {
@@ -148,12 +148,17 @@ function stores(problem: GemmProblem, tile: SubgroupTile, partTile: string): str
 function lookAt({ columnLook }: GemmProblem, j: number, atATime: number): string {
   if (!columnLook) return "";
   const { observer, place } = columnLook;
+  const { blockRows } = observer;
+  const [block, start, end] =
+    blockRows === "all"
+      ? ["0u", "0u", "params.rows"]
+      : [`row / ${blockRows}u`, `block * ${blockRows}u`, `min((block + 1u) * ${blockRows}u, params.rows)`];
   const rows = Array.from({ length: atATime }, (_, i) => i);
   return `{
         let row = firstRow + turn * ${atATime}u;
-        let block = row / ${observer.blockRows}u;
-        let left = min((block + 1u) * ${observer.blockRows}u, params.rows) - row;
-        if (row == block * ${observer.blockRows}u) { ${observer.begin(j, "value0", "left")} }
+        let block = ${block};
+        let left = ${end} - row;
+        if (row == ${start}) { ${observer.begin(j, "value0", "left")} }
         ${unroll(atATime / 4, (four) => {
           const ofFour = rows.slice(4 * four, 4 * four + 4);
           return observer.add(
@@ -162,7 +167,7 @@ function lookAt({ columnLook }: GemmProblem, j: number, atATime: number): string
             ofFour.map((i) => `${i}u < left`),
           );
         })}
-        if (left <= ${atATime}u) { ${observer.end(j, place("block", `column${j}`))} }
+        if (left <= ${atATime}u) { ${observer.end(j, "block", place(`column${j}`))} }
       }`;
 }
 
