@@ -435,7 +435,16 @@ function decode({ dtype }: Tensor, memory: ArrayBuffer): ArrayLike<number> {
   return dtype === "i32" ? new Int32Array(memory) : new Float32Array(memory);
 }
 
+const arrays = { u8: Uint8Array, i32: Int32Array, f32: Float32Array };
+
+/** Whether values lie as the tensor's memory does, so that they need not be copied: the images of a step, above all. */
+function isMemory(values: ArrayLike<number>, { dtype, layout, paddedSize, size, storage }: Tensor): values is Memory {
+  if (dtype === "f16" || layout === "weight" || paddedSize !== size || !(values instanceof arrays[dtype])) return false;
+  return values.byteLength === storage.byteLength && values.buffer instanceof ArrayBuffer;
+}
+
 function encode(tensor: Tensor, values: ArrayLike<number>): Memory {
+  if (isMemory(values, tensor)) return values;
   if (tensor.dtype === "u8") {
     const bytes = new Uint8Array(tensor.storage.byteLength);
     bytes.set(values);

@@ -64,16 +64,20 @@ export const texelTextureBytes = ({ width, height }: GPUTexture): number => texe
 /** The arguments of a `copyBufferToTexture`. */
 export type TexelCopy = readonly [GPUTexelCopyBufferInfo, GPUTexelCopyTextureInfo, readonly [number, number]];
 
-/** The copies that bring a tensor, whose size is a multiple of 16 bytes, from a buffer into a texture. */
+/**
+ * The copies that bring a tensor, whose size is a multiple of 16 bytes, from a buffer into a texture: whole rows, and what is
+ * left. Where the buffer goes on, one call takes a whole row for that, too: what comes with it is never read.
+ */
 export function copiesToTexels(
   { buffer, offset, size }: Required<GPUBufferBinding>,
   texture: GPUTexture,
 ): readonly TexelCopy[] {
   const rows = Math.floor(size / rowBytes);
   const rest = (size - rows * rowBytes) / texelBytes;
-  const copies: TexelCopy[] = [];
   const from = (row: number) => ({ buffer, offset: offset + row * rowBytes, bytesPerRow: rowBytes });
-  if (rows > 0) copies.push([from(0), { texture }, [rowLength, rows]]);
-  if (rest > 0) copies.push([from(rows), { texture, origin: [0, rows] }, [rest, 1]]);
-  return copies;
+  const lastRow: TexelCopy = [from(rows), { texture, origin: [0, rows] }, [rest, 1]];
+  if (rows === 0) return [lastRow];
+  const copyRows = (count: number): TexelCopy => [from(0), { texture }, [rowLength, count]];
+  if (rest === 0) return [copyRows(rows)];
+  return offset + wholeTexture(size) <= buffer.size ? [copyRows(rows + 1)] : [copyRows(rows), lastRow];
 }

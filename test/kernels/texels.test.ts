@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { Tape, type Tensor } from "../../src/autograd/index.ts";
 import { Device } from "../../src/kernels/device.ts";
 import { defineKernel, dispatch, divideUp } from "../../src/kernels/kernel.ts";
-import { withTexels } from "../../src/kernels/texels.ts";
+import { copiesToTexels, withTexels } from "../../src/kernels/texels.ts";
 import { firstAdapter } from "../../src/node/adapter.ts";
 import { parseAdapterChoice } from "../../src/node/index.ts";
 import { testDevice } from "../support/device.ts";
@@ -59,6 +59,25 @@ it.each([
     expect(await program.read(t.y)).toEqual(expected(x, b));
     program.destroy();
   }
+});
+
+it.each([
+  ["a part of a row by itself", 500, 500, [[500, 1]]],
+  ["rows by themselves", 2048, 2048, [[1024, 2]]],
+  ["one call where the buffer goes on", 1500, 2048, [[1024, 2]]],
+  [
+    "two at its end",
+    1500,
+    2047,
+    [
+      [1024, 1],
+      [476, 1],
+    ],
+  ],
+])("copies %s", (_, texels, inBuffer, sizes) => {
+  const buffer = { size: 16 * (100 + inBuffer) } as GPUBuffer;
+  const copies = copiesToTexels({ buffer, offset: 1600, size: 16 * texels }, {} as GPUTexture);
+  expect(copies.map(([, , size]) => size)).toEqual(sizes);
 });
 
 it("a tensor that changes is read as it is by then, in later runs too", async () => {
