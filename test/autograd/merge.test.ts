@@ -1,8 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createArchitecture } from "../../src/aenet/architecture.ts";
 import { createNetwork } from "../../src/aenet/model.ts";
-import { batchNorm, conv2d, type ProgramOptions, relu, Tape, Tensor } from "../../src/autograd/index.ts";
+import {
+  batchNorm,
+  conv2d,
+  type ProgramOptions,
+  RunningStatistic,
+  relu,
+  Tape,
+  Tensor,
+} from "../../src/autograd/index.ts";
 import { mergeDispatches } from "../../src/autograd/merge.ts";
+import { scale } from "../../src/kernels/elementwise.ts";
 import type { GemmTile } from "../../src/kernels/gemm/core.ts";
 import { Random } from "../../src/random.ts";
 import { randomWeights } from "../support/checkpoint.ts";
@@ -83,15 +92,17 @@ describe("merging", () => {
 
 describe("training's statistics, found by the convolution that they are of", () => {
   /** The kernels and the values of a convolution and its batch norm in training, on `shape` [N, H, W, C]. */
-  async function run(shape: readonly number[], options: ProgramOptions) {
+  async function run(shape: readonly number[], options: ProgramOptions, rows = 32) {
     const device = await testDevice();
-    device.tiles.override = () => wide;
+    device.tiles.override = () => tileOf(rows);
     const tape = new Tape(device, { training: true });
     const x = tape.input("x", [2, ...shape]);
     const weight = tape.input("weight", [2, 1, 1, shape.at(-1)!, 40], { layout: "weight" });
-    const [gamma, beta, mean, variance] = ["gamma", "beta", "mean", "variance"].map((name) =>
-      tape.input(name, [2, 40]),
-    );
+    const [gamma, beta] = ["gamma", "beta"].map((name) => tape.input(name, [2, 40]));
+    const running = ["mean", "variance"].map((name) => new RunningStatistic(name, [2, 40]));
+    const [mean, variance] = running;
+    const buffer = await device.createBuffer("batch", 1024, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
+    for (const [i, { batch }] of running.entries()) batch.storage.external = { buffer, offset: 512 * i };
     const y = batchNorm(conv2d(x, weight), { weight: gamma!, bias: beta!, runningMean: mean!, runningVar: variance! });
     const program = await tape.compile([y], options);
     const random = new Random(0, "values");
@@ -103,22 +114,24 @@ describe("training's statistics, found by the convolution that they are of", () 
     }
     program.run();
     const values = await program.read(y);
+    const found = { mean: await program.read(mean!.batch), variance: await program.read(variance!.batch) };
     program.destroy();
-    return { values, kernels: program.commands.map(({ kernel }) => kernel.replace(/_subgroup_.*/, "")) };
+    buffer.destroy();
+    return { values, ...found, kernels: program.commands.map(({ kernel }) => kernel.replace(/_subgroup_.*/, "")) };
   }
 
-  /** A tile of two blocks of rows, for any subgroup. */
-  let wide: GemmTile;
+  /** A tile of some rows, for any subgroup; 32 are two blocks. */
+  let tileOf: (rows: number) => GemmTile;
   afterAll(async () => {
     (await testDevice()).tiles.override = null;
   });
   beforeAll(async () => {
     const lanes = (await testDevice()).subgroupSize!;
-    wide = { strategy: "subgroup", lanes, across: lanes, rows: 32, columnVectors: 2, order: "column" };
+    tileOf = (rows) => ({ strategy: "subgroup", lanes, across: lanes, rows, columnVectors: 2, order: "column" });
   });
 
   it.each([
-    ["16 rows", [1, 4, 4, 12]],
+    ["two blocks", [1, 4, 8, 12]],
     ["rows that fill no block of the last tile", [1, 4, 9, 12]],
   ])("to the same bits: %s", async (_, shape) => {
     const [merged, apart] = [await run(shape, {}), await run(shape, { merge: false })];
@@ -128,8 +141,56 @@ describe("training's statistics, found by the convolution that they are of", () 
   });
 
   it.each([
+    ["a block in the tile's first half", [1, 4, 4, 12], 32],
+    ["fewer than a block", [1, 3, 4, 12], 32],
+    ["in a tile of half a block", [2, 2, 2, 12], 8],
+    ["fewer than four", [1, 3, 1, 12], 8],
+  ])("all of them, to the same bits, where it has all rows: %s", async (_, shape, rows) => {
+    const [merged, apart] = [await run(shape, {}, rows), await run(shape, { merge: false }, rows)];
+    expect(merged.kernels).toEqual(["conv2d_forward_whole_statistics", "batch_norm"]);
+    expect(apart.kernels).toEqual(["conv2d_forward", "batch_norm_whole_statistics", "batch_norm"]);
+    for (const name of ["values", "mean", "variance"] as const) expect([...merged[name]]).toEqual([...apart[name]]);
+  });
+
+  it("not where a tile has not all of a block's rows", async () => {
+    const { kernels } = await run([1, 3, 3, 12], {}, 8);
+    expect(kernels).toEqual(["conv2d_forward", "batch_norm_whole_statistics", "batch_norm"]);
+  });
+
+  it.each([
+    ["before", (other: Tensor, batch: Tensor) => ({ x: other, y: batch })],
+    ["after", (other: Tensor, batch: Tensor) => ({ x: batch, y: other })],
+  ])("not where they would be there too early: %s what else touches them", async (_, bindings) => {
+    const tape = new Tape(await testDevice(), { training: true });
+    tape.device.tiles.override = () => tileOf(32);
+    const x = tape.input("x", [1, 1, 4, 4, 12]);
+    const weight = tape.input("weight", [1, 1, 1, 12, 40], { layout: "weight" });
+    const [gamma, beta] = ["gamma", "beta"].map((name) => tape.input(name, [1, 40]));
+    const [mean, variance] = ["mean", "variance"].map((name) => new RunningStatistic(name, [1, 40]));
+    const norm = { weight: gamma!, bias: beta!, runningMean: mean!, runningVar: variance! };
+    const product = conv2d(x, weight);
+    const other = tape.input("other", [1, 40]);
+    tape.push(scale(10, 1, bindings(other, mean!.batch)));
+    const y = batchNorm(product, norm);
+    expect(kernelsOf(tape, [y])).toEqual(["conv2d_forward", "combine", "batch_norm_whole_statistics", "batch_norm"]);
+  });
+
+  it("not where something changes the norm's weight before they are found", async () => {
+    const tape = new Tape(await testDevice(), { training: true });
+    tape.device.tiles.override = () => tileOf(32);
+    const x = tape.input("x", [1, 1, 4, 4, 12]);
+    const weight = tape.input("weight", [1, 1, 1, 12, 40], { layout: "weight" });
+    const of = (name: string) => tape.input(name, [1, 40]);
+    const norm = { weight: of("gamma"), bias: of("beta"), runningMean: of("mean"), runningVar: of("variance") };
+    const product = conv2d(x, weight);
+    tape.push(scale(10, 2, { x: norm.bias, y: norm.weight }));
+    const y = batchNorm(product, norm);
+    expect(kernelsOf(tape, [y])).toEqual(["conv2d_forward", "combine", "batch_norm_whole_statistics", "batch_norm"]);
+  });
+
+  it.each([
     ["one row in the last block", [1, 1, 33, 12]],
-    ["fewer than four", [1, 3, 1, 12]],
+    ["five in a block", [1, 7, 3, 12]],
     ["as the last of a block", [2, 5, 7, 12]],
   ])("to rounding, where not all come by fours: %s", async (_, shape) => {
     const [merged, apart] = [await run(shape, {}), await run(shape, { merge: false })];
@@ -137,13 +198,16 @@ describe("training's statistics, found by the convolution that they are of", () 
     for (const [i, value] of merged.values.entries()) expect(Math.abs(value - apart.values[i]!)).toBeLessThan(1e-5);
   });
 
-  it("and are still the batch norm's where they are not finite", async () => {
+  it.each([
+    [4, "batch statistic"],
+    [8, "statistics of blocks"],
+  ])("and are still the batch norm's where they are not finite: 4×%i rows", async (width, tensor) => {
     const device = await testDevice();
-    device.tiles.override = () => wide;
+    device.tiles.override = () => tileOf(32);
     const operations = await Promise.all(
       [true, false].map(async (merge) => {
         const tape = new Tape(device, { training: true });
-        const x = tape.input("x", [1, 1, 4, 4, 4]);
+        const x = tape.input("x", [1, 1, 4, width, 4]);
         const weight = tape.input("weight", [1, 1, 1, 4, 40], { layout: "weight" });
         const of = (name: string) => tape.input(name, [1, 40]);
         const norm = { weight: of("gamma"), bias: of("beta"), runningMean: of("mean"), runningVar: of("variance") };
@@ -163,11 +227,11 @@ describe("training's statistics, found by the convolution that they are of", () 
         return `${found?.operation}: ${found?.tensor.name}`;
       }),
     );
-    expect(operations).toEqual(Array(2).fill("bn1.batchNorm: statistics of blocks"));
+    expect(operations).toEqual(Array(2).fill(`bn1.batchNorm: ${tensor}`));
   });
 
   it("not where a block has more rows than a tile", async () => {
-    const { kernels } = await run([1, 65, 65, 4], {});
+    const { kernels } = await run([1, 65, 65, 4], {}); // whose blocks have 64
     expect(kernels.slice(0, 2)).toEqual(["conv2d_forward", "batch_norm_statistics"]);
   });
 });

@@ -108,6 +108,24 @@ describe("a recorded program", () => {
     (await testDevice()).check();
   });
 
+  it.each([
+    ["as they lie in memory", [2, 4], new Float32Array([0, 1, -2, 3, 4, 5, 6, 7, -8, 9]).subarray(1, 9)],
+    ["with pads to come between", [2, 3], new Float32Array([0, 1, -2, 3, 4, 5, -8, 9]).subarray(1, 7)],
+    ["of another type", [2, 4], new Float64Array([1, -2, 3, 4, 5, 6, 7, -8])],
+    ["in memory that workers share", [4], new Float32Array(new SharedArrayBuffer(16)).fill(-3)],
+  ])("is written values %s", async (_, shape, values) => {
+    const tape = new Tape(await testDevice());
+    const x = tape.input("x", shape);
+    const y = tape.empty("y", shape);
+    tape.push(reluForward(x.paddedSize / 4, { x, y }));
+    const program = await tape.compile([y]);
+    program.write(x, values);
+    program.run();
+    expect([...(await program.read(x))]).toEqual([...values]);
+    expect([...(await program.read(y))]).toEqual([...values].map((value) => Math.max(value, 0)));
+    program.destroy();
+  });
+
   it("keeps the room that it was given for reads, however they overlap", async () => {
     const device = await testDevice();
     const tape = new Tape(device);

@@ -118,7 +118,7 @@ describe("a binding that the adapter does not allow whole", () => {
     const kernels = tape.plan([y]).dispatches.map(({ kernel }) => kernel.name.replace(/_subgroup.*/, ""));
     expect(kernels).toEqual([
       ...["conv2d_forward", "conv2d_forward", "conv2d_forward"],
-      ...["batch_norm_statistics", "batch_norm_merge_statistics", "batch_norm"],
+      ...["batch_norm_whole_statistics", "batch_norm"],
     ]);
   });
 });
