@@ -29,3 +29,13 @@ it.each([
 it("there is no loss without labels", () => {
   expect(lossOf({ aes: true, emo: true }, { aes: false, emo: false })).toBeNull();
 });
+
+it("nothing is right of an answer that is not a number, and high begins where the probability says so", () => {
+  const sum = new MetricsSum(0.25, 2);
+  const emoLogits = Float32Array.of(Number.NaN, Number.NaN);
+  for (const aes of [0, 1] as const) sum.add({ aesLogit: Number.NaN, emoLogits, aes, emo: 0 });
+  expect(sum.result).toMatchObject({ accAes: 0, accEmo: 0, nAes: 2, nEmo: 2 });
+  const edge = new MetricsSum(0.25, 2);
+  edge.add({ aesLogit: -1e-17, emoLogits: null, aes: 1, emo: -1 }); // e^x / (1 + e^x) is one half
+  expect(edge.result.accAes).toBe(1);
+});

@@ -3,6 +3,7 @@
  * equal runs write equal bytes.
  */
 import { type Architecture, bottleneckWidth, createArchitecture, parseIntegerList } from "./architecture.ts";
+import { normaliseEmotion } from "./data/classes.ts";
 import { type InferredArchitecture, inferArchitecture, inferClasses, type Shapes } from "./infer.ts";
 import { defaultPreprocessing, formatPreprocessing, type Preprocessing, parsePreprocessing } from "./preprocessing.ts";
 
@@ -46,7 +47,7 @@ export function describeCheckpoint(
   tensors: Shapes,
 ): CheckpointInfo {
   try {
-    return metadata.arch === undefined ? describeTensors(tensors) : describeMetadata(metadata, tensors);
+    return metadata.arch === undefined ? describeTensors(metadata, tensors) : describeMetadata(metadata, tensors);
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
   }
@@ -65,11 +66,12 @@ export function readClasses(path: string, metadata: Readonly<Record<string, stri
   }
 }
 
-function describeTensors(tensors: Shapes): CheckpointInfo {
+/** Of a file that others wrote: what its metadata says in our words holds, the network is what the tensors are. */
+function describeTensors(metadata: Readonly<Record<string, string>>, tensors: Shapes): CheckpointInfo {
   const { arch, ...options } = inferArchitecture(tensors);
   return {
-    architecture: createArchitecture(arch, inferClasses(tensors), options),
-    preprocessing: defaultPreprocessing,
+    architecture: createArchitecture(arch, classesOf(metadata, tensors), options),
+    preprocessing: read(metadata, "preprocess", parsePreprocessing) ?? defaultPreprocessing,
     step: 0,
     configSha256: null,
     dataSha256: null,
@@ -87,11 +89,7 @@ function describeMetadata(metadata: Readonly<Record<string, string>>, tensors: S
     fusionGranularity: read(metadata, "fusion_granularity", parseGranularity) ?? inferred?.fusionGranularity,
     detachShared: read(metadata, "detach_shared", parseBoolean) ?? false,
   });
-  const classes = read(metadata, "classes", parseClasses) ?? inferClasses(tensors);
-  const architecture = createArchitecture(metadata.arch!, classes, options);
-  const rows = tensors.get("head.emo.weight")?.shape[0];
-  if (rows !== undefined && rows !== classes.length)
-    throw new Error(`metadata classes: has ${classes.length} names, but head.emo.weight has ${rows} rows`);
+  const architecture = createArchitecture(metadata.arch!, classesOf(metadata, tensors), options);
   if (inferred) checkAgreement(architecture, inferred);
   return {
     architecture,
@@ -100,6 +98,15 @@ function describeMetadata(metadata: Readonly<Record<string, string>>, tensors: S
     configSha256: read(metadata, "config_sha256", parseSha256) ?? null,
     dataSha256: read(metadata, "data_sha256", parseSha256) ?? null,
   };
+}
+
+/** The classes, as many as the head has rows. */
+function classesOf(metadata: Readonly<Record<string, string>>, tensors: Shapes): string[] {
+  const classes = read(metadata, "classes", parseClasses) ?? inferClasses(tensors);
+  const rows = tensors.get("head.emo.weight")?.shape[0];
+  if (rows !== undefined && rows !== classes.length)
+    throw new Error(`metadata classes: has ${classes.length} names, but head.emo.weight has ${rows} rows`);
+  return classes;
 }
 
 /** Null where the file holds only part of a network; what is then missing shows when it is loaded. */
@@ -164,7 +171,7 @@ function parseClasses(text: string): string[] {
   const value: unknown = JSON.parse(text);
   if (!Array.isArray(value) || !value.every((name) => typeof name === "string"))
     throw new Error(`${text} is not a list of names`);
-  return value;
+  return value.map(normaliseEmotion); // as the manifest's are, which they are compared with
 }
 
 function definedOnly<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

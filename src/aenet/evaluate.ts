@@ -8,7 +8,7 @@ import type { Split } from "./data/labels.ts";
 import type { Sample } from "./data/manifest.ts";
 import { Inference } from "./inference.ts";
 import { type CheckpointOverrides, loadNetwork } from "./load-network.ts";
-import { largestIndex, type Metrics, MetricsSum, sigmoid } from "./metrics.ts";
+import { hasNaN, largestIndex, type Metrics, MetricsSum, sigmoid } from "./metrics.ts";
 
 export interface EvaluateOptions extends CheckpointOverrides {
   readonly checkpoint: string;
@@ -183,7 +183,7 @@ function describeImage(sample: Sample, result: ImageResult, classes: readonly st
     aes_prob: aesLogit === null ? null : sigmoid(aesLogit),
     aes_true: aes === null ? null : aes === 1 ? "high" : "low",
     emo_logits: emoLogits && [...emoLogits],
-    emotion: emoLogits && classes[largestIndex(emoLogits)]!,
+    emotion: emoLogits && !hasNaN(emoLogits) ? classes[largestIndex(emoLogits)]! : null,
     emotion_true: emo < 0 ? null : classes[emo]!,
   };
 }

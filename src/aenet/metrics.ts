@@ -46,12 +46,13 @@ export class MetricsSum {
     if (aes !== null && aesLogit !== null) {
       this.#aes.n++;
       this.#aes.loss += binaryCrossEntropy(aesLogit, aes);
-      if (aesLogit >= 0 === (aes === 1)) this.#aes.correct++;
+      const probability = sigmoid(aesLogit);
+      if (aes === 1 ? probability >= 0.5 : probability < 0.5) this.#aes.correct++; // NaN is neither
     }
     if (emo >= 0 && emoLogits !== null) {
       this.#emo.n++;
       this.#emo.loss += crossEntropy(emoLogits, emo);
-      if (largestIndex(emoLogits) === emo) this.#emo.correct++;
+      if (!hasNaN(emoLogits) && largestIndex(emoLogits) === emo) this.#emo.correct++;
     }
   }
 
@@ -79,6 +80,9 @@ export class MetricsSum {
 function totalLoss(aes: number | null, emo: number | null, lambda: number): number | null {
   return aes === null && emo === null ? null : (aes ?? 0) + lambda * (emo ?? 0);
 }
+
+/** No class is the largest then. */
+export const hasNaN = (values: ArrayLike<number>): boolean => Array.prototype.some.call(values, Number.isNaN);
 
 /** 1 / (1 + e^−x). */
 export function sigmoid(x: number): number {

@@ -108,6 +108,9 @@ function describe(path: string, logits: BatchLogits, i: number, classes: readonl
   const aesProb = logits.aes ? sigmoid(logits.aes[i]!) : null;
   const k = classes.length;
   const probabilities = logits.emo ? softmax(logits.emo.subarray(i * k, (i + 1) * k)) : null;
+  if (Number.isNaN(aesProb) || probabilities?.some(Number.isNaN)) {
+    return failure(path, "the network's answer is not a number: the checkpoint's weights may be damaged");
+  }
   return {
     path,
     aes_prob: aesProb,

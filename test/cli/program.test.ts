@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { parseSafetensors, serializeSafetensors } from "../../src/nn/safetensors.ts";
 import { runCommand as run } from "./run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "aenet-cli-"));
@@ -146,8 +147,11 @@ it("from generated scenes to predictions", async () => {
   expect(holds).toMatchObject({ data, lr: 0.01, batchSize: 8, depth: [1, 1, 1, 1], seed: 5, maxSteps: 5, resume: out });
   expect(holds).not.toHaveProperty("kernels");
   // In the shell that began it, whose settings are no order to change it.
-  const shell = { AENET_DATA: data, AENET_BATCH_SIZE: "4", AENET_PRECISION: "f32" };
-  expect((await run(["train", "--resume", out, "--max-steps", "5"], shell)).code).toBe(0);
+  const shell = { AENET_DATA: data, AENET_BATCH_SIZE: "4", AENET_PRECISION: "f32", AENET_EPOCHS: "77" };
+  const shorter = { ...shell, AENET_MAX_STEPS: "4" };
+  expect((await run(["train", "--resume", out, "--max-steps", "5"], shorter)).code).toBe(0);
+  const stored = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
+  expect(stored).toMatchObject({ maxSteps: 5, epochs: holds.epochs });
   expect((await run(["train", "--resume", out, "--batch-size", "8"])).code).toBe(0); // its own
   const other = await run(["train", "--resume", out, "--batch-size", "4"]);
   expect(other).toMatchObject({ code: 2, err: expect.stringContaining("--batch-size: a run goes on as it began") });
@@ -182,6 +186,14 @@ it("from generated scenes to predictions", async () => {
   expect(first).toMatchObject({ path: image, error: null });
   expect(first.aes_prob).toBeCloseTo(report.images[0].aes_prob, 5);
   expect(second).toMatchObject({ path: at("broken.png"), aes_prob: null, top_emotion: null });
+  const damaged = parseSafetensors(readFileSync(checkpoint));
+  damaged.tensors.get("head.aes.bias")!.data.fill(Number.NaN);
+  writeFileSync(at("nan.safetensors"), serializeSafetensors(damaged.tensors, damaged.metadata));
+  const unsure = await run(["predict", "--checkpoint", at("nan.safetensors"), image, "--json"]);
+  expect([unsure.code, JSON.parse(unsure.out)[0]]).toEqual([
+    3,
+    expect.objectContaining({ aes_prob: null, aes_label: null, error: expect.stringContaining("not a number") }),
+  ]);
   const csv = (await run(["predict", "--checkpoint", checkpoint, image, "--csv"])).out.split("\n");
   expect(csv[0]).toContain("emotion_awe");
   expect(csv[1]!.split(",")).toHaveLength(csv[0]!.split(",").length);

@@ -22,6 +22,10 @@ describe("emotion classes", () => {
     expect(emotionClasses(["\u{1F600}", "\uFF01"])).toEqual(["\uFF01", "\u{1F600}"]); // the other way by UTF-16 units
   });
 
+  it("may be called as what every object has", () => {
+    expect(emotionClasses(["constructor", "__proto__"])).toEqual(["__proto__", "constructor"]);
+  });
+
   it("can be given", () => {
     expect(emotionClasses(["awe"], ["Sad", "awe"])).toEqual(["sadness", "awe"]);
     expect(() => emotionClasses([], ["sad", "sadness"])).toThrow('"sadness" stands twice');
@@ -37,6 +41,7 @@ describe("aesthetics label", () => {
     expect(aestheticLabel(labels({ aesScore: 5, raters: [1, 1] }))).toBe("high");
     expect(aestheticLabel(labels({ aesScore: 4.999 }))).toBe("low");
     expect(aestheticLabel(labels({ raters: [null, 4, 7, 4] }))).toBe("high");
+    expect(aestheticLabel(labels({ raters: [8.1, 2.8, 4.1] }))).toBe("high"); // whose sum is 14.999999999999998
     expect(aestheticLabel(labels({ raters: [null, null] }))).toBeNull();
     expect(aestheticLabel(labels({}))).toBeNull();
   });

@@ -125,6 +125,12 @@ describe("import csv", () => {
     expect(await readFile(again, "utf8")).toBe(await readFile(out, "utf8"));
   });
 
+  it("refuses a table that is not UTF-8, whose names would lose their accents", async () => {
+    const source = join(folder, "latin1.csv");
+    await writeFile(source, Buffer.from("file,emotion\nx.png,col\xe8re\n", "latin1"));
+    await expect(importCsv(source, { out: join(folder, "latin1-manifest.csv") })).rejects.toThrow("is not UTF-8 text");
+  });
+
   it("keeps the table's splits", async () => {
     await write(folder, "s/1.jpg", image);
     await write(folder, "s/2.jpg", image);

@@ -84,6 +84,19 @@ describe("manifest", () => {
     expect(() => parse(...lines)).toThrow(message);
   });
 
+  it("takes line ends that differ from row to row", () => {
+    for (const [head, end] of [
+      ["\n", "\r\n"],
+      ["\r\n", "\n"],
+    ]) {
+      const { samples } = parseManifest(`split,emotion,path${head}train,awe,a.png${end}val,fear,b.png${end}`, "m.csv");
+      expect(samples.map(({ path, emotion, split }) => [path, emotion, split])).toEqual([
+        ["a.png", "awe", "train"],
+        ["b.png", "fear", "val"],
+      ]);
+    }
+  });
+
   it("refuses an empty file, other encodings and a file that is not there", async () => {
     expect(() => parseManifest("", "m.csv")).toThrow("m.csv:1: the file is empty");
     expect(() => parseManifest(Uint8Array.of(0x70, 0xff, 0xfe), "m.csv")).toThrow("not UTF-8");

@@ -121,6 +121,15 @@ describe("checkpoint", () => {
     expect(() => readClasses("f", { classes: "p" }, tensors)).toThrow("f: metadata classes");
   });
 
+  it("takes classes and preprocessing from metadata that do not name the network", () => {
+    const tensors = shapesOf(createArchitecture("ssnet", ["x", "y"], small));
+    const said = { classes: '[" Sad","joy"]', preprocess: '{"image_size":32}', step: "epoch 3", depth: "50" };
+    const info = describeCheckpoint("f", said, tensors);
+    expect(info.architecture).toMatchObject({ arch: "ssnet", depth: [1, 2, 1, 1], classes: ["sadness", "joy"] });
+    expect(info).toMatchObject({ preprocessing: { ...defaultPreprocessing, imageSize: 32 }, step: 0 });
+    expect(() => describeCheckpoint("f", { classes: '["x"]' }, tensors)).toThrow("has 1 names");
+  });
+
   const architecture = createArchitecture("aenet", ["x", "y"], small);
   const metadata = checkpointMetadata(infoOf(architecture));
   it.each([

@@ -158,6 +158,12 @@ describe("checkpoint pair", () => {
     put(names.state, former);
     rmSync(join(folder, names.weights));
     await expect(loadPair(folder)).rejects.toThrow("its weights, last.safetensors, are gone");
+    put(names.weights, former);
+    await commit(3);
+    for (const name of Object.values(names)) rmSync(join(folder, name));
+    await expect(loadPair(folder)).rejects.toThrow("holds best.safetensors, but last.safetensors and");
+    put(`${names.weights}.next`, former); // as a first commit leaves it
+    expect(await loadPair(folder)).toBeNull();
   });
 
   it("keeps the former pair when a commit fails half-way", async () => {

@@ -94,16 +94,26 @@ const resumable: ReadonlySet<keyof TrainFlags> = new Set<keyof TrainFlags>([
   "json",
 ]);
 
-/**
- * The first setting, by the name by which it was given, that says otherwise than the `run` that `--resume` goes on with.
- * The environment is no order to change a run: the shell that began it may hold its settings still.
- */
+/** The environment is no order to change a run: the shell that began it may hold its settings still. */
+const isOrder = (name: string) => !name.startsWith("AENET_");
+
+/** What a resumed run is told to do otherwise than it began. */
+export function changesOf({ values, given }: Resolved<TrainFlags>): Partial<Pick<TrainConfig, "epochs" | "maxSteps">> {
+  const isTold = (key: keyof TrainFlags) => isOrder(given.get(key) ?? "AENET_");
+  return {
+    ...(isTold("epochs") && { epochs: values.epochs }),
+    ...(isTold("maxSteps") && { maxSteps: values.maxSteps }),
+  };
+}
+
+/** The first setting, by the name by which it was given, that says otherwise than the `run` that `--resume` goes on with. */
 export function fixedByResume(
   { values, given }: Resolved<TrainFlags>,
   run: Readonly<Record<string, unknown>>,
 ): string | undefined {
   const isFixed = ([key, name]: [keyof TrainFlags, string]) =>
-    !(resumable.has(key) || name.startsWith("AENET_")) &&
+    !resumable.has(key) &&
+    isOrder(name) &&
     JSON.stringify(values[key]) !== JSON.stringify(run[key] ?? trainOptions[key].default);
   return [...given].find(isFixed)?.[1];
 }

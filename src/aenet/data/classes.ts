@@ -16,12 +16,15 @@ export const eightEmotions = [
 ] as const;
 export const EIGHT_EMOTIONS: readonly string[] = eightEmotions;
 
-const SYNONYMS: Readonly<Record<string, string>> = { sad: "sadness", content: "contentment" };
+const SYNONYMS: ReadonlyMap<string, string> = new Map([
+  ["sad", "sadness"],
+  ["content", "contentment"],
+]);
 
 /** The one spelling of an emotion: trimmed, lower-cased, `sad` = `sadness`, `content` = `contentment`. */
 export function normaliseEmotion(name: string): string {
   const plain = name.trim().toLowerCase();
-  return SYNONYMS[plain] ?? plain;
+  return SYNONYMS.get(plain) ?? plain;
 }
 
 /**

@@ -15,7 +15,7 @@ export function countLabels(samples: readonly (Labels & { split: Split })[]): Co
   const empty = (): LabelCounts => ({
     samples: 0,
     aes: { high: 0, low: 0, missing: 0 },
-    emotions: {},
+    emotions: Object.create(null), // a class may be called "constructor"
     emotionMissing: 0,
   });
   const counts: CountsBySplit = { train: empty(), val: empty(), test: empty() };

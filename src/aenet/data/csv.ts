@@ -61,9 +61,25 @@ export function parseCsv(text: string, file: string): CsvTable {
   return { header, rows };
 }
 
+/** @throws CsvError for bytes that are not UTF-8: their accents would be lost in silence. */
+export function decodeUtf8(content: Uint8Array | string, file: string): string {
+  if (typeof content === "string") return content;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
+  } catch {
+    throw new CsvError({ file, line: 1 }, "the file is not UTF-8 text");
+  }
+}
+
 function parseRecords(text: string, file: string): CsvRow[] {
   try {
-    const records: unknown = parse(text, { bom: true, info: true, relax_column_count: true, skip_empty_lines: true });
+    const records: unknown = parse(text, {
+      bom: true,
+      info: true,
+      record_delimiter: ["\r\n", "\n", "\r"], // whatever the first line ends with
+      relax_column_count: true,
+      skip_empty_lines: true,
+    });
     return (records as { info: { lines: number }; record: string[] }[]).map(({ info, record }) => ({
       line: info.lines - record.reduce((breaks, value) => breaks + value.split("\n").length - 1, 0),
       values: record,

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { CsvError, type CsvTable, parseCsv } from "./csv.ts";
+import { CsvError, type CsvTable, decodeUtf8, parseCsv } from "./csv.ts";
 import {
   assignSplits,
   type FoundImage,
@@ -31,10 +31,10 @@ const COLUMNS = {
  * @throws CsvError for a column that is missing or a value against its column's rule; Error where it cannot be read.
  */
 export async function importCsv(source: string, options: ImportCsvOptions): Promise<ImportReport> {
-  const text = await readFile(source, "utf8").catch((error: Error) => {
+  const content = await readFile(source).catch((error: Error) => {
     throw new Error(`import csv: ${source} cannot be read: ${error.message}`, { cause: error });
   });
-  const found = readTable(parseCsv(text, source), source, options.group);
+  const found = readTable(parseCsv(decodeUtf8(content, source), source), source, options.group);
   const { sound, damaged } = await sortOutDamaged(found, options);
   const details = options.group === undefined ? {} : { group: options.group };
   return finishImport({ kind: "csv", images: assignSplits(sound, options), damaged, details }, options);

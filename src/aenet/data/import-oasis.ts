@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CsvError, parseCsv } from "./csv.ts";
+import { CsvError, decodeUtf8, parseCsv } from "./csv.ts";
 import {
   assignSplits,
   type FoundImage,
@@ -61,10 +61,10 @@ export async function importOasis(source: string, options: ImportOptions): Promi
 export async function readOasis(source: string): Promise<OasisPhoto[]> {
   const folder = await requireFolder("oasis", source);
   const file = join(source, "oasis.csv");
-  const text = await readFile(file, "utf8").catch((error: Error) => {
+  const content = await readFile(file).catch((error: Error) => {
     throw new Error(`import oasis: ${file} cannot be read: ${error.message}`, { cause: error });
   });
-  const { header, rows } = parseCsv(text, file);
+  const { header, rows } = parseCsv(decodeUtf8(content, file), file);
   const columns = ["file", "theme", "beauty_mean", "valence_mean", "arousal_mean"];
   for (const column of columns) {
     if (!header.includes(column)) throw new CsvError({ file, line: 1, column }, "the column is missing");

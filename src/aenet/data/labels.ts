@@ -24,10 +24,12 @@ export function labelOfScore(score: number): AesLabel {
   return score >= HIGH_FROM ? "high" : "low";
 }
 
-/** The mean of the ratings that were given, or null. */
+/** The mean of the ratings that were given, or null. One of 5 is 5, though the sum of its fractions be a rounding below. */
 export function meanRating(raters: readonly (number | null)[] | undefined): number | null {
   const given = (raters ?? []).filter((rating) => rating !== null);
-  return given.length === 0 ? null : given.reduce((sum, rating) => sum + rating, 0) / given.length;
+  if (given.length === 0) return null;
+  const mean = given.reduce((sum, rating) => sum + rating, 0) / given.length;
+  return Math.abs(mean - Math.round(mean)) < 1e-9 ? Math.round(mean) : mean;
 }
 
 /** `aes_score`, or else the raters' mean, or null. */

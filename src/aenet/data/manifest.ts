@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, relative, resolve, sep } from "node:path";
 import { replaceSharedFile } from "../durable-file.ts";
 import { normaliseEmotion } from "./classes.ts";
-import { CsvError, type CsvTable, formatCsv, parseCsv } from "./csv.ts";
+import { CsvError, type CsvTable, decodeUtf8, formatCsv, parseCsv } from "./csv.ts";
 import { type AesLabel, type Labels, SPLITS, type Split } from "./labels.ts";
 
 /** A row as it stands in the file. */
@@ -165,15 +165,6 @@ function parseSamples({ header, rows }: CsvTable, raterColumns: string[], file: 
   });
   if (samples.length === 0) throw new CsvError({ file, line: 1 }, "the manifest has a header but no samples");
   return samples;
-}
-
-function decodeUtf8(content: Uint8Array | string, file: string): string {
-  if (typeof content === "string") return content;
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
-  } catch {
-    throw new CsvError({ file, line: 1 }, "the file is not UTF-8 text");
-  }
 }
 
 /** The manifest's text; numbers are printed so that they parse back exactly. Raters' columns only where there are any. */

@@ -16,11 +16,12 @@
  * and 4 resumes from the former pair, comes to the same evaluation again and replaces them with the same bytes.
  */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseSafetensors, type SafetensorsFile } from "../../nn/safetensors.ts";
 import { replaceByLink, syncFolder, writeFlushed } from "../durable-file.ts";
-import type { BestName } from "./schedule.ts";
+import { type BestName, bestNames } from "./schedule.ts";
 import { parseState, type StateLink, type TrainingState } from "./state.ts";
 
 const weightsName = "last.safetensors";
@@ -65,7 +66,7 @@ export async function commitPair(
  * The newest pair in `folder` that matches, after finishing or undoing a commit that was cut off; null where none was
  * ever completed.
  *
- * @throws Error where there are weights, but no state that belongs to them, or a file is damaged.
+ * @throws Error where there are weights, but no state that belongs to them, or only bests, or a file is damaged.
  */
 export async function loadPair(folder: string): Promise<LoadedPair | null> {
   const weightsPath = join(folder, weightsName);
@@ -73,6 +74,11 @@ export async function loadPair(folder: string): Promise<LoadedPair | null> {
   const weights = await readIfThere(weightsPath);
   if (!weights) {
     if (await readIfThere(statePath)) throw new Error(`${statePath}: its weights, ${weightsName}, are gone`);
+    // A first commit that was cut off may have left bests, but then its weights are still called `.next`.
+    const best = bestNames.map((name) => `${name}.safetensors`).find((name) => existsSync(join(folder, name)));
+    if (best !== undefined && !existsSync(weightsPath + next)) {
+      throw new Error(`${folder}: holds ${best}, but ${weightsName} and ${stateName}, to go on from, are gone`);
+    }
     return null;
   }
   const sha256 = createHash("sha256").update(weights).digest("hex");

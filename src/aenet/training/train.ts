@@ -86,9 +86,7 @@ export async function train(
       const folder = await RunFolder.create(out.path, { overwrite: out.overwrite });
       try {
         await folder.writeEnvironment({ ...environmentOf(device), folder: process.cwd() });
-        for (const split of ["train", "val", "test"] as const) {
-          await folder.writeSplit(split, formatManifest(samplesOf(setup, split)));
-        }
+        await writeSplits(folder, setup);
         await folder.writeConfig({ ...config, kernels: kernelChoices(device) });
         const run = await Run.start(device, setup, folder, settings, events);
         setup.network.parameters.write(values);
@@ -138,6 +136,7 @@ export async function resumeTraining(
           run.continueFrom(pair.state);
           events.onMessage?.(`resuming after step ${pair.state.step}`);
         } else {
+          await writeSplits(folder, setup); // of the manifest as it is now
           parameters.write(await startValues(setup, (line) => events.onMessage?.(line)));
           events.onMessage?.("the run was stopped before its first checkpoint; it starts anew");
         }
@@ -148,6 +147,12 @@ export async function resumeTraining(
     });
   } finally {
     folder.close();
+  }
+}
+
+async function writeSplits(folder: RunFolder, setup: RunSetup): Promise<void> {
+  for (const split of ["train", "val", "test"] as const) {
+    await folder.writeSplit(split, formatManifest(samplesOf(setup, split)));
   }
 }
 

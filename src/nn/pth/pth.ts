@@ -28,7 +28,13 @@ export function isPth(bytes: Uint8Array): boolean {
 
 /** A zip entry's signature; a safetensors header of this length would have its brace at byte 8. */
 const isZip = (bytes: Uint8Array) => startsWith(bytes, [0x50, 0x4b, 3, 4]) && bytes[8] !== 0x7b;
-const isLegacy = (bytes: Uint8Array) => startsWith(bytes, legacyMagic.slice(0, 4));
+/**
+ * A pickle: torch's own begins with its magic number, in whatever protocol. A safetensors header of such a length would
+ * have its brace at byte 8.
+ */
+const isLegacy = (bytes: Uint8Array) =>
+  startsWith(bytes, legacyMagic.slice(0, 4)) ||
+  (bytes[0] === 0x80 && /^[345]$/.test(`${bytes[1]}`) && bytes[8] !== 0x7b);
 
 /**
  * Parses a whole file. See `findTensors` for which of its tensors are meant; the metadata is always empty.
@@ -71,6 +77,8 @@ function parseArchive(bytes: Uint8Array): TensorFile["tensors"] {
 
 /** Five pickles (magic number, protocol, about the system, the object, its storages' keys), then the storages. */
 function parseLegacy(bytes: Uint8Array): TensorFile["tensors"] {
+  const [, protocolOfPickles] = bytes;
+  if (protocolOfPickles !== 2) readPickle(bytes, new TorchObjects()); // which refuses it
   if (!startsWith(bytes, legacyMagic)) throw new PthError("not a torch file", "its magic number is another");
   let at = legacyMagic.length;
   const next = (objects = new TorchObjects()) => {

@@ -11,7 +11,14 @@ import { formatSeconds, Progress, TimeLeft } from "../progress.ts";
 import type { Resolved } from "../settings.ts";
 import type { Terminal } from "../terminal.ts";
 import { alignLeft, bytes, formatJson, percent, plural, shellWord, short } from "../text.ts";
-import { departures, fixedByResume, type TrainFlags, trainConfigOf, trainOptions } from "../train-options.ts";
+import {
+  changesOf,
+  departures,
+  fixedByResume,
+  type TrainFlags,
+  trainConfigOf,
+  trainOptions,
+} from "../train-options.ts";
 
 type Backend = Pick<typeof import("../../training/train.ts"), "train" | "resumeTraining" | "dryRun">;
 type EpochRecord = Parameters<NonNullable<TrainEvents["onEpoch"]>>[0];
@@ -33,7 +40,7 @@ export function trainCommand(
       if (values.resume === null) return values;
       const run = readRunConfig(values.resume);
       refuseFixed({ values, given }, await run.catch(() => null));
-      const config = { ...(await run), ...changesOf(values, given) };
+      const config = { ...(await run), ...changesOf({ values, given }) };
       const known = Object.entries(config).filter(([key]) => key in trainOptions);
       return { ...values, ...Object.fromEntries(known) };
     },
@@ -65,7 +72,7 @@ async function resume(
   settings: TrainSettings,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const changes = changesOf(values, given);
+  const changes = changesOf({ values, given });
   const stored = await readRunConfig(path).catch(() => null); // resuming tells more of what is wrong with it
   refuseFixed({ values, given }, stored);
   const epochs = changes.epochs ?? stored?.epochs ?? null;
@@ -82,14 +89,6 @@ function refuseFixed(settings: Resolved<TrainFlags>, run: TrainConfig | null): v
   throw new UsageError(
     `${fixed}: a run goes on as it began; --resume leaves --epochs, --max-steps, --adapter, --no-tune, --workers`,
   );
-}
-
-/** What a resumed run is told to do otherwise than it began. */
-function changesOf(
-  { epochs, maxSteps }: TrainFlags,
-  given: Resolved<TrainFlags>["given"],
-): Partial<Pick<TrainConfig, "epochs" | "maxSteps">> {
-  return { ...(given.has("epochs") && { epochs }), ...(given.has("maxSteps") && { maxSteps }) };
 }
 
 /** What the run was begun with. @throws Error naming the file where that cannot be read. */
