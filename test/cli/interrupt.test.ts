@@ -14,8 +14,8 @@ it("an import that Ctrl-C ends says that the same command goes on, and ends with
     expect(() => process.emit("SIGINT")).toThrow("exit 130");
     throw new Error("was cut off");
   };
-  // biome-ignore lint/suspicious/noExplicitAny: one importer is all of the backend that is used
-  const load = async (): Promise<any> => ({ importFi });
+  // biome-ignore lint/suspicious/noExplicitAny: an importer and a check are all of the backend that is used
+  const load = async (): Promise<any> => ({ importFi, checkManifestOut: () => {} });
   const commands: Commands = { top: [], data: [importCommand(load)], bench: [], experiment: [] };
   let told = "";
   const err = (text: string) => {

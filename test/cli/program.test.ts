@@ -47,6 +47,20 @@ describe("help", () => {
   });
 });
 
+it("an import loses neither what it reads nor a manifest that none wrote", async () => {
+  const table = at("table.csv");
+  const text = "file,emotion,photographer\nx.png,awe,me\n";
+  for (const [source, message] of [
+    [table, "is what is to be read"],
+    [at("other.csv"), "is there, and no import wrote it"],
+  ] as const) {
+    for (const file of [table, source]) writeFileSync(file, text);
+    const { code, err } = await run(["data", "import", "csv", source, "--out", table]);
+    expect([code, err]).toEqual([2, expect.stringContaining(`--out ${table}: ${message}`)]);
+    expect(readFileSync(table, "utf8")).toBe(text);
+  }
+});
+
 describe("settings", () => {
   const printed = async (args: string[], environment = {}) =>
     JSON.parse((await run(["train", ...args, "--print-config"], environment)).out) as Record<string, unknown>;

@@ -38,6 +38,25 @@ async function errorOf(promise: Promise<unknown>): Promise<Error> {
 }
 
 describe("a pack", () => {
+  it("is written by one process at a time", async () => {
+    const out = at("twice.pack");
+    const both = await Promise.allSettled([1, 2].map(() => packManifest(data, { ...options, out, journalEvery: 0 })));
+    expect(both.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect(both.find(({ status }) => status === "rejected")).toMatchObject({ reason: { name: "LockedError" } });
+    expect(readFileSync(out)).toEqual(readFileSync(pack));
+    expect(readdirSync(folder).filter((name) => name.startsWith("twice"))).toEqual(["twice.pack"]);
+  });
+
+  it("takes no other file's place: neither its manifest's nor a checkpoint's", async () => {
+    const checkpoint = at("checkpoint.safetensors");
+    writeFileSync(checkpoint, serializeSafetensors(new Map([["x", { shape: [1], data: Float32Array.of(1) }]])));
+    for (const out of [data, checkpoint]) {
+      const before = readFileSync(out);
+      await expect(packManifest(data, { ...options, out })).rejects.toThrow(`--out ${out}: is there and no pack`);
+      expect(readFileSync(out)).toEqual(before);
+    }
+  });
+
   it("has the manifest, every image as it is decoded, and what is wrong with the damaged ones", async () => {
     const { samples, sha256 } = await readManifest(data);
     const files = new FileImages(samples, options);

@@ -12,6 +12,19 @@ import { settings } from "./settings.ts";
 /** Parameters of the dispatches, staging buffers and status: small, and the same whatever the images' size. */
 const overhead = 2 ** 20;
 
+it("a set smaller than a batch is one batch of whole micro-batches", async () => {
+  const data = await writeDataSet(temporaryFolder(), { train: 11 }, { sound: true });
+  const stepOf = async (batchSize: number, microBatch: number | null) => {
+    const setup = await setUp(tinyConfig(data, { batchSize, microBatch }), undefined);
+    await setup.close();
+    return [setup.step.batchSize, setup.step.microBatch];
+  };
+  expect(await stepOf(64, 4)).toEqual([8, 4]);
+  expect(await stepOf(64, 32)).toEqual([11, 11]);
+  expect(await stepOf(64, null)).toEqual([11, 11]);
+  expect(await stepOf(8, 2)).toEqual([8, 2]);
+});
+
 it("the memory of validation is planned where there is a validation split", async () => {
   const [without, beside] = [temporaryFolder(), temporaryFolder()];
   const more = { imageSize: 128 };

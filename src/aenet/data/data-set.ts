@@ -42,6 +42,21 @@ export async function openDataSet(file: string, named: string = file): Promise<D
   };
 }
 
+/** Whether a file is a pack, whole by its size. */
+export async function isPack(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const length = headerLength(await readAt(file, 0, 9, { short: true }));
+    if (length === null) return false;
+    parsePackHeader(new TextDecoder().decode(await readAt(file, 8, length)), (await file.stat()).size);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await file.close();
+  }
+}
+
 /** Null where the file is no safetensors file, so no pack. */
 async function openPack(path: string, named: string): Promise<DataSet | null> {
   const file = await open(path).catch(() => null);

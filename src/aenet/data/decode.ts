@@ -137,11 +137,15 @@ export async function readImage(path: string): Promise<ImageContent> {
   }
 }
 
+/** What says nothing of the file: another time it may be read. */
+const systemFaults = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN", "EIO"]);
+
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (systemFaults.has(code)) throw new Error(`${path}: ${reasonOf(error)}`, { cause: error });
     throw new DecodeError(path, code === "ENOENT" ? "no such file" : reasonOf(error), { cause: error });
   }
 }

@@ -6,6 +6,7 @@
 import { appendFile, type FileHandle, open, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { makeFolder, syncFolder } from "../durable-file.ts";
+import { acquireLock } from "../process-lock.ts";
 import { formatDamaged, layOutPack, type PackInfo } from "./pack-format.ts";
 
 /** A line of the journal, below the first, which is the pack's info. */
@@ -31,6 +32,7 @@ export class GrowingPack {
   readonly damaged: Map<number, string>;
   readonly #out: string;
   readonly #file: FileHandle;
+  readonly #release: () => void;
   readonly #content: PackContent;
   readonly #layout: ReturnType<typeof layOutPack>["layout"];
   readonly #journalEvery: number;
@@ -39,6 +41,7 @@ export class GrowingPack {
   private constructor(fields: {
     out: string;
     file: FileHandle;
+    release: () => void;
     content: PackContent;
     rows: number;
     damaged: Map<number, string>;
@@ -49,6 +52,7 @@ export class GrowingPack {
     this.damaged = damaged;
     this.#out = fields.out;
     this.#file = fields.file;
+    this.#release = fields.release;
     this.#content = content;
     this.#layout = layOutPack(content.info, content.count, content.manifest.length, 0).layout;
     this.#journalEvery = fields.journalEvery;
@@ -59,13 +63,15 @@ export class GrowingPack {
    * Begins the pack `out` of `count` images, or goes on with what is left of one that was begun alike.
    *
    * @param journalEvery Milliseconds between entries of the journal.
-   * @throws Error where the disk has not the room.
+   * @throws LockedError where another process is writing it; Error where the disk has not the room.
    */
   static async begin(out: string, content: PackContent, journalEvery: number): Promise<GrowingPack> {
     await makeFolder(dirname(out));
-    const former = await readJournal(journalOf(out), content.info);
-    const file = (await open(partialOf(out), "r+").catch(() => null)) ?? (await open(partialOf(out), "w+"));
+    const release = acquireLock(`${partialOf(out)}.lock`);
+    let file: FileHandle | null = null;
     try {
+      const former = await readJournal(journalOf(out), content.info);
+      file = (await open(partialOf(out), "r+").catch(() => null)) ?? (await open(partialOf(out), "w+"));
       const { size } = await file.stat();
       const { images, imageBytes, end } = layOutPack(content.info, content.count, content.manifest.length, 0).layout;
       const isThere = former.rows > 0 && size >= images + former.rows * imageBytes;
@@ -74,9 +80,10 @@ export class GrowingPack {
       await file.truncate(images + rows * imageBytes);
       await writeFile(journalOf(out), journalLines(content.info, { rows, damaged: [...damaged] }));
       await checkRoom(out, end - images - rows * imageBytes);
-      return new GrowingPack({ out, file, content, rows, damaged, journalEvery });
+      return new GrowingPack({ out, file, release, content, rows, damaged, journalEvery });
     } catch (error) {
-      await file.close();
+      await file?.close();
+      release();
       throw error;
     }
   }
@@ -117,6 +124,7 @@ export class GrowingPack {
   /** Lets go of the file; what was written stays for the next time. */
   async close(): Promise<void> {
     await this.#file.close();
+    this.#release();
   }
 
   /** Removes what was written of a pack that is not to be gone on with. */

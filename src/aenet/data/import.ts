@@ -1,4 +1,5 @@
 /** What all importers share: sorting out damaged images, dividing into splits, writing the manifest and its record. */
+import { existsSync, realpathSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { replaceSharedFile } from "../durable-file.ts";
@@ -118,6 +119,16 @@ export async function finishImport(
   await replaceSharedFile(record, `${JSON.stringify(content, null, 2)}\n`);
   await (await ImportJournal.open(out)).remove();
   return { kind, manifest: out, record, counts, damaged, ignored, details, notes };
+}
+
+/** @throws Error where `out` is a file that an import would lose: what it reads, or what no import wrote. */
+export function checkManifestOut(out: string, source: string): void {
+  if (!existsSync(out)) return;
+  const isSource = existsSync(source) && realpathSync(out) === realpathSync(source);
+  if (isSource || !existsSync(recordPath(out))) {
+    const why = isSource ? "is what is to be read" : "is there, and no import wrote it";
+    throw new Error(`--out ${out}: ${why}; give another name${isSource ? "" : ", or delete it"}`);
+  }
 }
 
 /** `x/manifest.csv` → `x/manifest.import.json`. */

@@ -11,7 +11,14 @@ export * from "./eval-loader.ts";
 export { Hdf5Error } from "./hdf5.ts";
 export * from "./image-reference.ts";
 export * from "./image-source.ts";
-export { formatImport, type ImportOptions, type ImportReport, isImageName, recordPath } from "./import.ts";
+export {
+  checkManifestOut,
+  formatImport,
+  type ImportOptions,
+  type ImportReport,
+  isImageName,
+  recordPath,
+} from "./import.ts";
 export { importArtPhoto } from "./import-artphoto.ts";
 export * from "./import-ava.ts";
 export * from "./import-csv.ts";

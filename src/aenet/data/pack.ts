@@ -1,4 +1,6 @@
 /** `data pack`: the images of a manifest, decoded once and for all; see pack-format.ts. */
+import { existsSync } from "node:fs";
+import { isPack } from "./data-set.ts";
 import { type DecodeOptions, decodedSize, decodeImage, ImageSizeError } from "./decode.ts";
 import { GrowingPack } from "./growing-pack.ts";
 import { readOrDamage } from "./image-source.ts";
@@ -35,13 +37,16 @@ export interface PackReport {
  * Decodes every image of the manifest `data` into the pack `out`. A damaged image is noted in it, and will be left out as
  * if the files themselves were read.
  *
- * @throws Error for a manifest that cannot be read, an image of the wrong size under `none`, too little room on the disk,
+ * @throws Error for a manifest that cannot be read, an `out` that is there and no pack, an image of the wrong size under `none`, too little room on the disk,
  *   or where no image can be decoded.
  */
 export async function packManifest(data: string, options: PackOptions): Promise<PackReport> {
   const { out, imageSize, resize, workers = DEFAULT_WORKERS, journalEvery = 2000 } = options;
   const bytes = await readManifestBytes(data);
   const { samples, sha256 } = parseManifest(bytes, data);
+  if (existsSync(out) && !(await isPack(out))) {
+    throw new Error(`--out ${out}: is there and no pack; give another name, or delete it`);
+  }
   const side = decodedSize(options);
   const pack = await GrowingPack.begin(
     out,

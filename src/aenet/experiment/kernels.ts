@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Device } from "../../kernels/device.ts";
 import type { TuneOptions } from "../../node/index.ts";
 import { replaceSharedFile } from "../durable-file.ts";
-import { acquireLock, LockedError } from "../training/run-lock.ts";
+import { acquireLock, LockedError } from "../process-lock.ts";
 
 /** As openDevice takes it: what is measured is kept in the folder, and all of it is measured at once. */
 export function tuneIn(folder: string): TuneOptions {

@@ -10,7 +10,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { replaceSharedFile } from "../durable-file.ts";
-import { acquireLock, LockedError } from "../training/run-lock.ts";
+import { acquireLock, LockedError } from "../process-lock.ts";
 import { inShard, type Shard } from "./shard.ts";
 import { Interrupted } from "./trainer.ts";
 

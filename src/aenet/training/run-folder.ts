@@ -13,9 +13,9 @@ import { readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { safetensorsParts, type TensorData } from "../../nn/safetensors.ts";
 import { makeFolder, replaceFile, syncFolder, temporaryName } from "../durable-file.ts";
+import { acquireLock } from "../process-lock.ts";
 import { commitPair, type LoadedPair, loadPair, pairNames } from "./checkpoint-pair.ts";
 import { MetricsLog, type MetricsRecord } from "./metrics-log.ts";
-import { acquireLock } from "./run-lock.ts";
 import { type BestName, bestNames } from "./schedule.ts";
 import { stateFile, type TrainingState } from "./state.ts";
 

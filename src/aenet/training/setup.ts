@@ -76,15 +76,17 @@ async function setUpWith(
   const preprocessing = { ...defaultPreprocessing, imageSize, resize };
   const images = dataSet.images({ imageSize, resize });
   const loader = loaderOptions({ config, manifest, architecture, images }, workers);
-  // A set smaller than a batch is one batch an epoch; the step is planned for what there is.
-  const samples = Math.min(batchSize, await fillableBatchSize(loader));
+  // A set smaller than a batch is one batch an epoch, of whole micro-batches if it has any; the step is planned for that.
+  const fillable = Math.min(batchSize, await fillableBatchSize(loader));
+  const microBatch = Math.min(config.microBatch ?? fillable, fillable);
+  const samples = fillable - (fillable % microBatch);
   const isFrozen = frozenBy(
     config.freeze,
     network.parameters.trainable.map(({ name }) => name),
   );
   const step: StepOptions = {
     batchSize: samples,
-    microBatch: samples === batchSize ? (config.microBatch ?? samples) : samples,
+    microBatch,
     decodedSize: images.decodedSize,
     preprocessing,
     lambda,

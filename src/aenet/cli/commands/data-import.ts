@@ -91,6 +91,7 @@ type Backend = Pick<
   | "importAva"
   | "importFi"
   | "importArtPhoto"
+  | "checkManifestOut"
   | "formatImport"
 >;
 
@@ -128,6 +129,7 @@ export function importCommand(
       ) as { [K in keyof typeof only]?: NonNullable<ImportFlags[K]> };
       const out = required("--out", values.out, "the manifest to write");
       const data = await load();
+      data.checkManifestOut(out, source!);
       const progress = new Progress(terminal);
       const settings = {
         out,

@@ -1,4 +1,4 @@
-/** One process a run folder: a lock file that names its holder, and is taken over when the holder is dead. Node only. */
+/** One process a run folder, or a file that grows: a lock file that names its holder, and is taken over when that is dead. Node only. */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 
