@@ -12,7 +12,7 @@ import { sizeOf } from "./bound-range.ts";
 import { alignment, type MemoryPlan } from "./planner.ts";
 import { aligned, help, mapValues, type ProgramOptions, type ProgramPlan, planProgram } from "./program-plan.ts";
 import type { RecordedDispatch } from "./tape.ts";
-import { isFloat, pad, Storage, Tensor, unpad } from "./tensor.ts";
+import { isFloat, Parameter, pad, RunningStatistic, Storage, Tensor, unpad } from "./tensor.ts";
 
 /** A dispatch as the GPU takes it. */
 interface Command extends DispatchLabel {
@@ -199,11 +199,18 @@ export class Program {
     return this.#own.reduce((sum, one) => sum + ("size" in one ? one.size : texelTextureBytes(one)), 0);
   }
 
-  /** Writes an input's logical values (bytes for "u8"). @throws Error for what is no input and does not persist. */
+  /**
+   * Writes an input's logical values (bytes for "u8").
+   * @throws Error for what is no input and does not persist, and for parameters, which are written by `Parameters.write`: the
+   * optimizer keeps track of how large they are, and products in f16 read a copy.
+   */
   write(tensor: Tensor, values: ArrayLike<number>): void {
     this.#check();
     if (!this.#inputs.includes(tensor) && !tensor.storage.persistent) {
       throw new Error(`${tensor.name} is not an input of the program`);
+    }
+    if (tensor instanceof Parameter || tensor instanceof RunningStatistic) {
+      throw new Error(`${tensor.name}: a parameter is written by Parameters.write`);
     }
     if (values.length !== tensor.size) {
       throw new RangeError(`${tensor.name}: ${values.length} values for shape [${tensor.shape}]`);
@@ -432,6 +439,7 @@ type Memory = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Float32Array<
 /** A tensor's memory as numbers. */
 function decode({ dtype }: Tensor, memory: ArrayBuffer): ArrayLike<number> {
   if (dtype === "f16") return Float32Array.from(new Uint16Array(memory), fromHalf);
+  if (dtype === "u8") return new Uint8Array(memory);
   return dtype === "i32" ? new Int32Array(memory) : new Float32Array(memory);
 }
 

@@ -8,7 +8,7 @@ import type { Dispatch } from "../kernels/kernel.ts";
 import type { GradientWatch } from "../kernels/watch.ts";
 import { Program } from "./program.ts";
 import { type ProgramOptions, type ProgramPlan, planProgram } from "./program-plan.ts";
-import { type DType, type Layout, Parameter, type Precision, Tensor } from "./tensor.ts";
+import { type DType, isFloat, type Layout, Parameter, type Precision, Tensor } from "./tensor.ts";
 
 /** One gradient (or null where there is none to give) for each input of an operation. */
 export type Gradients<Inputs extends readonly Tensor[]> = { [I in keyof Inputs]: Tensor | null };
@@ -116,6 +116,7 @@ export class Tape {
   /**
    * Records an operation that has its output from `forward` and the gradients of its inputs from `backward`. The output is
    * stored as the first input is, unless `dtype` says otherwise.
+   * @throws RangeError if it has gradients, but an input of integers or of a layout that no kernel of one reads.
    */
   record<const Inputs extends readonly Tensor[]>(
     name: string,
@@ -126,6 +127,7 @@ export class Tape {
     { dtype = inputs[0]?.dtype === "f16" ? "f16" : "f32" }: { dtype?: Precision } = {},
   ): Tensor {
     const label = [...this.#scopes, name].join(".");
+    if (backward) checkOperands(label, inputs);
     const y = this.empty(label, shape, { needsGrad: inputs.some((x) => x.needsGrad), dtype });
     this.#within(label, () => forward(y));
     this.#operations.push({ name: label, inputs, output: y, backward });
@@ -200,6 +202,16 @@ export class Tape {
   compile(outputs: readonly Tensor[], options: ProgramOptions = {}): Promise<Program> {
     return Program.build(this.device, this.dispatches, this.inputs, outputs, options);
   }
+}
+
+function checkOperands(operation: string, [first, ...others]: readonly Tensor[]): void {
+  const isRead = ({ dtype, layout }: Tensor, layouts: readonly Layout[]) => isFloat(dtype) && layouts.includes(layout);
+  const wrong = !first || isRead(first, ["channels"]) ? others.find((x) => !isRead(x, ["channels", "weight"])) : first;
+  if (!wrong) return;
+  const { name, shape, dtype, layout } = wrong;
+  throw new RangeError(
+    `${operation}: ${name} [${shape}] is ${dtype} in the layout "${layout}"; it has to be floats in "channels"`,
+  );
 }
 
 /** The tape of the first tensor that has one. @throws Error if none has. */

@@ -327,7 +327,9 @@ export class Device {
     this.check();
   }
 
+  /** Frees everything of the device; whatever is asked of it afterwards is refused. */
   destroy(): void {
+    this.#failure ??= new GpuError("the device was destroyed");
     this.gpu.destroy();
   }
 }

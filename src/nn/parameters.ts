@@ -268,6 +268,8 @@ export class Parameters {
       if (String(shape) !== String(slice.fileShape)) {
         throw new Error(`${name}: shape [${shape}] where the network has [${slice.fileShape}]`);
       }
+      const size = shape.reduce((product, length) => product * length, 1);
+      if (data.length !== size) throw new Error(`${name}: ${data.length} values for shape [${shape}]`);
       const memory = new Float32Array(slice.size);
       const layout = slice.tensor.layout;
       pad(permute(data, slice, "fromFile"), slice.shape, layout, memory);

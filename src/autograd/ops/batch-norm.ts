@@ -13,6 +13,7 @@ import { parallelism } from "../../kernels/gemm/tiles.ts";
 import type { RowShape } from "../../kernels/rows.ts";
 import { type Tape, tapeOf } from "../tape.ts";
 import { padTo4, RunningStatistic, type Tensor } from "../tensor.ts";
+import { checkImages } from "./check.ts";
 import { type Fusion, fusionOptions, fusionPartials, fusionWeightGradient } from "./fuse.ts";
 
 /** The parameters of a batch norm, each [G, C]. */
@@ -106,7 +107,7 @@ export function batchNorm(x: Tensor, norm: BatchNorm, options: BatchNormOptions 
 /** [G, N, H, W, C] as rows of channels. */
 export function rowShape(operation: string, x: Tensor): RowShape {
   const [streams, n, h, w, channels] = x.shape;
-  if (x.shape.length !== 5) throw new RangeError(`${operation}: x [${x.shape}] needs to be [G, N, H, W, C]`);
+  checkImages(operation, x);
   const busy = parallelism(tapeOf(x).device);
   return { streams: streams!, rows: n! * h! * w!, channels4: padTo4(channels!) / 4, busy };
 }

@@ -14,6 +14,7 @@ import type { Algorithm, ConvolutionProduct } from "../../kernels/winograd/choic
 import { isWinograd } from "../../kernels/winograd/winograd.ts";
 import { tapeOf } from "../tape.ts";
 import { Parameter, padTo4, precisionOf, type Tensor } from "../tensor.ts";
+import { checkInteger } from "./check.ts";
 import { winogradForward, winogradInputGradient, winogradWeightGradient } from "./conv2d-winograd.ts";
 
 /**
@@ -126,6 +127,8 @@ function conv2dShape(x: Tensor, weight: Tensor, stride: number, padding: number)
   const [xStreams, batch, height, width, inChannels] = x.shape;
   const [streams, kernelHeight, kernelWidth, expected, outChannels] = weight.shape;
   const fail = (rule: string) => new RangeError(`conv2d: x [${x.shape}] and weight [${weight.shape}]: ${rule}`);
+  checkInteger("conv2d: stride", stride, 1);
+  checkInteger("conv2d: padding", padding, 0);
   if (x.shape.length !== 5 || weight.shape.length !== 5) {
     throw fail("x needs [G, N, H, W, C] and weight [G, kh, kw, Cin, Cout]");
   }

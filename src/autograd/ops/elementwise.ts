@@ -27,11 +27,11 @@ export function add(a: Tensor, b: Tensor): Tensor {
 
 /**
  * a + scale · b (Eq. 1: L_a + λ·L_e);  da = dy, db = scale · dy
- * @throws RangeError if the shapes differ.
+ * @throws RangeError if the shapes or layouts differ.
  */
 export function addScaled(a: Tensor, b: Tensor, scale: number): Tensor {
-  if (String(a.shape) !== String(b.shape)) {
-    throw new RangeError(`add: the shapes [${a.shape}] and [${b.shape}] differ`);
+  if (String(a.shape) !== String(b.shape) || a.layout !== b.layout) {
+    throw new RangeError(`add: [${a.shape}] in "${a.layout}" and [${b.shape}] in "${b.layout}" differ`);
   }
   const tape = tapeOf(a, b);
   const size = a.paddedSize / 4;

@@ -9,6 +9,7 @@ import {
 import type { RowShape } from "../../kernels/rows.ts";
 import { type Tape, tapeOf } from "../tape.ts";
 import { padTo4, type Tensor } from "../tensor.ts";
+import { checkImages } from "./check.ts";
 
 /** A fusion layer: its weights [4, 1] or [4, C] in the order α_p, α_s, β_p, β_s. */
 export interface Fusion {
@@ -23,6 +24,7 @@ export interface Fusion {
  * f [3, N, H, W, C] in the order A, S, E → the same shape.
  */
 export function fuse(f: Tensor, fusion: Fusion): Tensor {
+  checkImages("fuse", f);
   const tape = tapeOf(f, fusion.weights);
   const options = fusionOptions(f, fusion);
   const shape = { streams: 3, rows: f.shape[1]! * f.shape[2]! * f.shape[3]!, channels4: padTo4(f.shape[4]!) / 4 };

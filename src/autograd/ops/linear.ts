@@ -14,7 +14,8 @@ import { forward, inputGradient, weightGradient } from "./conv2d.ts";
 export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
   const [n, inFeatures] = x.shape;
   const [expected, outFeatures] = weight.shape;
-  if (x.shape.length !== 2 || inFeatures !== expected || bias.shape[0] !== outFeatures) {
+  const isMatrix = x.shape.length === 2 && weight.shape.length === 2;
+  if (!isMatrix || inFeatures !== expected || String(bias.shape) !== String(outFeatures)) {
     throw new RangeError(
       `linear: x [${x.shape}], weight [${weight.shape}] and bias [${bias.shape}] need to be [N, Cin], [Cin, Cout] and [Cout]`,
     );

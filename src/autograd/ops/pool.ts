@@ -8,6 +8,7 @@ import {
 } from "../../kernels/pool.ts";
 import { tapeOf } from "../tape.ts";
 import { padTo4, type Tensor } from "../tensor.ts";
+import { checkImages, checkInteger } from "./check.ts";
 import { type Fusion, fuseGradients, fusionOptions } from "./fuse.ts";
 
 export interface MaxPoolOptions {
@@ -22,7 +23,7 @@ export interface MaxPoolOptions {
  * y = fusion(the maximum of each window);  dx gathers the gradients of the windows whose (first) maximum a pixel was.
  *
  * x [G, N, H, W, C] → [G, N, Hout, Wout, C]; what lies outside the image never wins.
- * @throws RangeError if a window could lie wholly outside the image.
+ * @throws RangeError if x has other axes, or a window could lie wholly outside the image.
  */
 export function maxPool2d(x: Tensor, { kernelSize, stride, padding = 0, fusion }: MaxPoolOptions): Tensor {
   const tape = tapeOf(x);
@@ -57,6 +58,10 @@ export function maxPool2d(x: Tensor, { kernelSize, stride, padding = 0, fusion }
 
 function poolShape(x: Tensor, kernelSize: number, stride: number, padding: number): PoolShape {
   const [streams, batch, height, width, channels] = x.shape;
+  checkImages("maxPool2d", x);
+  checkInteger("maxPool2d: kernelSize", kernelSize, 1);
+  checkInteger("maxPool2d: stride", stride, 1);
+  checkInteger("maxPool2d: padding", padding, 0);
   const outHeight = Math.floor((height! + 2 * padding - kernelSize) / stride) + 1;
   const outWidth = Math.floor((width! + 2 * padding - kernelSize) / stride) + 1;
   if (2 * padding > kernelSize || kernelSize > 15 || outHeight < 1 || outWidth < 1) {
@@ -81,6 +86,7 @@ function poolShape(x: Tensor, kernelSize: number, stride: number, padding: numbe
 /** y[g, n, c] = the mean of x[g, n, ·, ·, c];  dx = dy / (H·W). x [G, N, H, W, C] → [G, N, C], in f32 always. */
 export function globalAveragePool(x: Tensor): Tensor {
   const tape = tapeOf(x);
+  checkImages("globalAveragePool", x);
   const [streams, batch, height, width, channels] = x.shape;
   const shape = { images: streams! * batch!, pixels: height! * width!, channels4: padTo4(channels!) / 4 };
   return tape.record(

@@ -7,6 +7,7 @@ import type { Tensor } from "../tensor.ts";
  *
  * images u8 [N, R, R, 3], crops i32 [N, 3] = (x, y, flip) → [1, N, size, size, 3], of the tape's precision: one image
  * for all streams.
+ * @throws RangeError for other shapes and types, or a crop larger than the images.
  */
 export function preprocess(
   images: Tensor,
@@ -15,6 +16,13 @@ export function preprocess(
 ): Tensor {
   const tape = tapeOf(images);
   const [batch, resolution] = images.shape;
+  const isSquare = images.shape.length === 4 && images.shape[2] === resolution && images.shape[3] === 3;
+  if (!isSquare || images.dtype !== "u8" || crops.dtype !== "i32" || String(crops.shape) !== `${batch},3`) {
+    const told = [images, crops].map(({ shape, dtype }) => `${dtype} [${shape}]`);
+    throw new RangeError(
+      `preprocess: images ${told[0]} and crops ${told[1]} need to be u8 [N, R, R, 3] and i32 [N, 3]`,
+    );
+  }
   if (options.size > resolution!) {
     throw new RangeError(`preprocess: a crop of ${options.size} pixels does not fit images of ${resolution}`);
   }

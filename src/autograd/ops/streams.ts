@@ -10,7 +10,7 @@ import type { Tensor } from "../tensor.ts";
  */
 export function concatStreams(v: Tensor, streams: readonly number[]): Tensor {
   const [count, n, channels] = v.shape;
-  if (count! > 4 || streams.length > 4 || streams.some((g) => g < 0 || g >= count!)) {
+  if (v.shape.length !== 3 || count! > 4 || streams.length > 4 || streams.some((g) => g < 0 || g >= count!)) {
     throw new RangeError(`concatStreams: streams [${streams}] of v [${v.shape}]`);
   }
   if (streams.length > 1 && channels! % 4 !== 0) {
