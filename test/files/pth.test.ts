@@ -95,6 +95,10 @@ describe("parseWeights", () => {
     // A safetensors header of 67,324,752 bytes begins with the letters of a zip archive.
     const letters = latin1(`PK\x03\x04\0\0\0\0{"x"`);
     expect(() => parseWeights(letters)).toThrow("safetensors: header beyond the file");
+    // One of 1,152 bytes begins as a pickle of protocol 4 does, which torch.save writes if it is told to.
+    const pickled = (rest: string) => () => parseWeights(latin1(`\x80\x04${rest}`));
+    expect(pickled(`\0\0\0\0\0\0{"x"`)).toThrow("safetensors: header beyond the file");
+    expect(pickled("\x95\x0d\0\0\0\0\0\0\0\x8a\x0a")).toThrow("protocol 4; torch.save writes 2");
   });
 
   it("gives torchvision's ResNet50 to every stream: all names but the classifier's", () => {
@@ -118,6 +122,12 @@ describe("parseWeights", () => {
 
 const one = dict([["w", tensor()]]);
 const values = (bytes: Uint8Array) => [...parsePth(bytes).tensors.values()].map(({ data }) => [...data]);
+
+it("a view may show a number several times", () => {
+  expect(values(archive(dict([["w", tensor({ shape: [5], strides: [0] })]])))).toEqual([
+    Array(5).fill(values(archive(one))[0]![0]),
+  ]);
+});
 
 describe("which tensors are meant", () => {
   const at = (key: string, value: string) =>

@@ -313,6 +313,14 @@ describe("run folder", () => {
     expect(readdirSync(folder).sort()).toEqual(["config.json", "thesis.tex"]);
   });
 
+  it("is made where a run was killed before it had written its settings", async () => {
+    mkdirSync(join(folder, "checkpoints"));
+    writeFileSync(join(folder, "env.json"), "{}");
+    (await RunFolder.create(folder, { overwrite: false })).close();
+    writeFileSync(join(folder, "checkpoints", "last.safetensors"), "");
+    await expect(RunFolder.create(folder, { overwrite: false })).rejects.toThrow("--overwrite replaces it");
+  });
+
   it("writes one checkpoint at a time", async () => {
     const run = await RunFolder.create(folder, { overwrite: false });
     const first = run.saveCheckpoint(checkpointAt(1));

@@ -184,7 +184,9 @@ async function checkFree(path: string, overwrite: boolean): Promise<void> {
     throw new Error(
       `--out ${path}: holds ${foreign} and is not a run folder; give a folder that is empty or not there`,
     );
-  if (!overwrite)
+  // A run that was killed while it began has nothing to go on from.
+  const began = entries.includes("config.json") || (await entriesOf(join(path, "checkpoints")))?.length;
+  if (!overwrite && began)
     throw new Error(`--out ${path}: holds a run; --resume ${path} goes on with it, --overwrite replaces it`);
 }
 

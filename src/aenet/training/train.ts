@@ -1,4 +1,5 @@
 /** Training: the loop around the step. Node only. */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { ProgramPlan } from "../../autograd/index.ts";
@@ -111,7 +112,8 @@ export async function resumeTraining(
   try {
     const { kernels, ...stored } = (await folder.readConfig()) as TrainConfig & { kernels: KernelChoices };
     const config = { ...stored, ...changes };
-    return await closing(await setUp(config, settings.workers, await folderOfStart(path)), async (setup) => {
+    const start = await folderOfStart(path, config.data);
+    return await closing(await setUp(config, settings.workers, start), async (setup) => {
       const pair = await folder.loadCheckpoint();
       if (pair && pair.state.dataSha256 !== setup.manifest.sha256) {
         throw new Error(`--resume ${path}: the manifest ${stored.data} has changed since the run began`);
@@ -488,10 +490,11 @@ async function settleKernels(device: Device, setup: RunSetup): Promise<void> {
   });
 }
 
-/** The folder that the run was started in, which its paths are relative to. */
-async function folderOfStart(path: string): Promise<string> {
+/** The folder that the run was started in, which its paths are relative to; the current one where its data are there now. */
+async function folderOfStart(path: string, data: string): Promise<string> {
   const { folder } = JSON.parse(await readFile(join(path, "env.json"), "utf8")) as { folder?: string };
-  return resolve(folder ?? ".");
+  const start = resolve(folder ?? ".");
+  return existsSync(resolve(start, data)) || !existsSync(resolve(data)) ? start : resolve(".");
 }
 
 /** What `train --dry-run` prints. Sizes in bytes. */
