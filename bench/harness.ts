@@ -10,7 +10,17 @@ import {
 } from "../src/aenet/bench/step.ts";
 import { type CeilingSample, Ceilings } from "../src/kernels/ceilings.ts";
 import type { Device } from "../src/kernels/device.ts";
-import { type AdapterChoice, openDevice } from "../src/node/index.ts";
+import { type AdapterChoice, openDevice, parseAdapterChoice } from "../src/node/index.ts";
+
+/** The adapter of that name; of none such it says so, and ends the program as other wrong usage does. */
+export function adapterNamed(name: string): AdapterChoice {
+  try {
+    return parseAdapterChoice(name);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
 
 export interface Context {
   readonly adapter: AdapterChoice;

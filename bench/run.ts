@@ -8,11 +8,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { readFlags } from "../scripts/flags.ts";
 import { alignLeft } from "../src/aenet/cli/text.ts";
-import { openDevice, parseAdapterChoice } from "../src/node/index.ts";
+import { openDevice } from "../src/node/index.ts";
 import { coldStarts } from "./cold-start.ts";
 import { convolutions } from "./convolutions.ts";
 import { encode } from "./encode.ts";
-import type { Benchmark, Context } from "./harness.ts";
+import { adapterNamed, type Benchmark, type Context } from "./harness.ts";
 import { input } from "./input.ts";
 import { memoryBound } from "./memory-bound.ts";
 import { scaling } from "./scaling.ts";
@@ -48,7 +48,7 @@ if (flags.list) {
   process.exitCode = 2;
 } else {
   const context: Context = {
-    adapter: parseAdapterChoice(flags.adapter),
+    adapter: adapterNamed(flags.adapter),
     photographs: flags.photographs ?? null,
     print: (text) => void process.stdout.write(text),
     note: (text) => void process.stderr.write(`  ${text}\n`),

@@ -4,9 +4,8 @@
  * on the machine can only slow it down.
  */
 import { alignRight, percent } from "../src/aenet/cli/text.ts";
-import { parseAdapterChoice } from "../src/node/index.ts";
 import { summarizeConvolutions } from "./convolutions.ts";
-import { type Context, profileStep, withCeilings, withDevice } from "./harness.ts";
+import { adapterNamed, type Context, profileStep, withCeilings, withDevice } from "./harness.ts";
 import { measureCase, measureOptimizer, memoryCases } from "./memory-bound.ts";
 import { convolutionTargetsOf, memoryTargetOf, stepFloorOf } from "./targets.ts";
 
@@ -23,7 +22,7 @@ interface Row {
 }
 
 const context: Context = {
-  adapter: parseAdapterChoice(process.env.AENET_ADAPTER || "auto"),
+  adapter: adapterNamed(process.env.AENET_ADAPTER || "auto"),
   photographs: null,
   print: (text) => void process.stdout.write(text),
   note: (text) => void process.stderr.write(`  ${text}\n`),

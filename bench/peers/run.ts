@@ -8,6 +8,7 @@
  *
  * PEER and TEXT are parts of names; --list names all. `--task memory` compares memory instead of times.
  */
+
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -16,9 +17,10 @@ import { build } from "esbuild";
 import { readFlags } from "../../scripts/flags.ts";
 import { median } from "../../src/aenet/bench/profile.ts";
 import { alignLeft, alignRight } from "../../src/aenet/cli/text.ts";
-import { openDevice, parseAdapterChoice } from "../../src/node/index.ts";
+import { openDevice } from "../../src/node/index.ts";
 import { findLavapipe } from "../../src/node/lavapipe.ts";
 import { unpackSwiftShader } from "../../src/node/swiftshader.ts";
+import { adapterNamed } from "../harness.ts";
 import { Contender, type Ready } from "./contender.ts";
 import { memoryTask, type Peer, peers, type Task, tasks } from "./tasks.ts";
 
@@ -49,7 +51,7 @@ if (!(Number(flags.seconds) > 0)) {
   process.stderr.write(`bench:peers: --seconds ${flags.seconds}: needs a number above 0\n`);
   process.exit(2);
 }
-const choice = parseAdapterChoice(flags.adapter);
+const choice = adapterNamed(flags.adapter);
 /** For a contender's timed runs of a task, and for getting ready. */
 const [runSeconds, readySeconds] = [Number(flags.seconds), 120];
 const rounds = { least: 2, most: 7 };

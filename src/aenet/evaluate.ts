@@ -1,6 +1,8 @@
 /** Evaluation of a network on a split of a manifest. Node only. */
+
 import type { Precision } from "../autograd/index.ts";
 import { type AdapterChoice, openDevice, type TuneOptions } from "../node/index.ts";
+import { tasksOf } from "./architecture.ts";
 import type { Batch } from "./data/batch.ts";
 import { type DataSet, openDataSet } from "./data/data-set.ts";
 import { EvalLoader } from "./data/eval-loader.ts";
@@ -96,6 +98,7 @@ async function evaluateOn(dataSet: DataSet, options: EvaluateOptions): Promise<E
       images,
       batchSize,
       split,
+      tasks: tasksOf(info.architecture.arch),
       ...(workers === undefined ? {} : { workers }),
       onDamaged: ({ reason }, row) => errors.push({ path: manifest.samples[row]!.path, error: reason }),
     });

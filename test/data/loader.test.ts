@@ -293,6 +293,15 @@ describe("EvalLoader", () => {
     const images = new FileImages(samples, options);
     const strange = samples.map((sample) => (sample.split === "train" ? { ...sample, emotion: "glee" } : sample));
     expect(() => new EvalLoader({ samples: strange, classes, images, batchSize: 4, split: "val" })).not.toThrow();
+    // Nor about other emotions, where no network answers any.
+    const foreign = {
+      samples: samples.map((sample) => ({ ...sample, emotion: "glee" })),
+      classes,
+      images,
+      batchSize: 4,
+    };
+    expect(() => new EvalLoader({ ...foreign, split: "val" })).toThrow('emotion "glee" is not among the classes');
+    expect(() => new EvalLoader({ ...foreign, split: "val", tasks: ["aes"] })).not.toThrow();
     expect(() => new EvalLoader({ samples, classes, images, batchSize: 4, split: "test" })).toThrow(
       "the split test has no samples",
     );

@@ -15,6 +15,7 @@ describe("a run's data in words", () => {
   it("are the samples and labels of the splits that it reads", () => {
     expect(described("path,split,aes_label,emotion", rows)).toEqual([
       "data: 2 samples to train on (labels: aesthetics 1, emotion 2), 1 to validate on (aesthetics 1, emotion 0)",
+      "note: no sample to validate on has an emotion label: there will be no best-emo",
     ]);
     expect(described("path,split,aes_label,emotion", rows.slice(0, 2), "resnet50-aes")).toEqual([
       "data: 2 samples to train on (labels: aesthetics 1)",
@@ -30,7 +31,7 @@ describe("a run's data in words", () => {
   });
 
   it("tell of an emotion beside the eight, but not of other classes altogether", () => {
-    expect(described("path,split,aes_label,emotion", [...rows, "e.png,train,high,happy"]).slice(1)).toEqual([
+    expect(described("path,split,aes_label,emotion", [...rows, "e.png,train,high,happy"]).slice(2)).toEqual([
       "note: happy is none of the eight emotions, so the classes are these: awe, fear, happy",
     ]);
     const others = ["a.png,train,high,calm", "b.png,train,low,aroused"];

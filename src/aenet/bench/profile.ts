@@ -21,7 +21,7 @@ export interface ProfileRow {
   readonly bytes: number;
   /** Milliseconds in a step; null where the adapter has no timestamps, and so is what follows from it. */
   readonly ms: number | null;
-  /** Share of the sum over all dispatches. */
+  /** Share of the sum over all dispatches: a median over the rounds by itself, so that shares add up to about 1. */
   readonly time_share: number | null;
   /** Operations against the peak rate. */
   readonly peak_share: number | null;

@@ -31,18 +31,20 @@ export interface Target {
 }
 
 /**
- * The targets of some rows, by row.
+ * The targets of some rows, by row. Where no network asks for emotions, one that is not among `classes` is as if it were not
+ * given.
  * @throws Error where an emotion is not among `classes`, naming the sample's path.
  */
 export function targetsOf(
   samples: readonly Sample[],
   rows: readonly number[],
   classes: readonly string[],
+  { tasks = ["aes", "emo"] }: { tasks?: readonly ("aes" | "emo")[] | undefined } = {},
 ): Map<number, Target> {
   const index = new Map(classes.map((name, i) => [name, i]));
   const targetOf = (sample: Sample): Target => {
     const label = aestheticLabel(sample);
-    const emo = sample.emotion === null ? -1 : index.get(sample.emotion);
+    const emo = sample.emotion === null ? -1 : (index.get(sample.emotion) ?? (tasks.includes("emo") ? undefined : -1));
     if (emo === undefined) {
       throw new Error(`${sample.path}: emotion "${sample.emotion}" is not among the classes ${classes.join(", ")}`);
     }

@@ -9,6 +9,8 @@ import { Prefetcher } from "./prefetch.ts";
 
 export interface EvalLoaderOptions extends LoaderOptions {
   split: Split;
+  /** What the network answers. Default: both. */
+  tasks?: readonly ("aes" | "emo")[] | undefined;
 }
 
 export class EvalLoader {
@@ -19,12 +21,12 @@ export class EvalLoader {
   readonly #memory = new BatchMemory();
   readonly #damaged = new Set<number>();
 
-  /** @throws Error where the split is empty or an emotion of it is not among the classes. */
+  /** @throws Error where the split is empty or an emotion of it, if these are asked for, is not among the classes. */
   constructor(options: EvalLoaderOptions) {
     this.#options = options;
     this.rows = options.samples.flatMap(({ split }, row) => (split === options.split ? [row] : []));
     if (this.rows.length === 0) throw new Error(`evaluation: the split ${options.split} has no samples`);
-    this.#targets = targetsOf(options.samples, this.rows, options.classes);
+    this.#targets = targetsOf(options.samples, this.rows, options.classes, options);
     prefetchOptions(options);
   }
 

@@ -20,8 +20,12 @@ export function describeData(
   const validation = counts.val.samples > 0 ? `, ${counts.val.samples} to validate on (${told(counts.val)})` : "";
   const lines = [`data: ${counts.train.samples} samples to train on (labels: ${told(counts.train)})${validation}`];
   for (const task of tasks) {
-    if (labelled(counts.train, task) > 0) continue;
-    lines.push(`note: no sample to train on has an ${labelNames[task]} label: that head learns nothing`);
+    const label = `${labelNames[task]} label`;
+    if (labelled(counts.train, task) === 0) {
+      lines.push(`note: no sample to train on has an ${label}: that head learns nothing`);
+    } else if (counts.val.samples > 0 && labelled(counts.val, task) === 0) {
+      lines.push(`note: no sample to validate on has an ${label}: there will be no best-${task}`);
+    }
   }
   if (ignoredColumns.length > 0) lines.push(`note: columns without a meaning: ${ignoredColumns.join(", ")}`);
   const others = classes.filter((name) => !(eightEmotions as readonly string[]).includes(name));
