@@ -12,18 +12,21 @@ import { settings } from "./settings.ts";
 /** Parameters of the dispatches, staging buffers and status: small, and the same whatever the images' size. */
 const overhead = 2 ** 20;
 
-it("a set smaller than a batch is one batch of whole micro-batches", async () => {
-  const data = await writeDataSet(temporaryFolder(), { train: 11 }, { sound: true });
-  const stepOf = async (batchSize: number, microBatch: number | null) => {
+it.each([
+  [11, 64, 4, [8, 4]], // not eleven of one
+  [11, 64, 32, [11, 11]],
+  [11, 64, null, [11, 11]],
+  [11, 8, 2, [8, 2]],
+  [10, 64, 4, [10, 2]],
+])(
+  "%i samples in batches of %i and micro-batches of %s are steps of %j",
+  async (train, batchSize, microBatch, step) => {
+    const data = await writeDataSet(temporaryFolder(), { train }, { sound: true });
     const setup = await setUp(tinyConfig(data, { batchSize, microBatch }), undefined);
     await setup.close();
-    return [setup.step.batchSize, setup.step.microBatch];
-  };
-  expect(await stepOf(64, 4)).toEqual([8, 4]);
-  expect(await stepOf(64, 32)).toEqual([11, 11]);
-  expect(await stepOf(64, null)).toEqual([11, 11]);
-  expect(await stepOf(8, 2)).toEqual([8, 2]);
-});
+    expect([setup.step.batchSize, setup.step.microBatch]).toEqual(step);
+  },
+);
 
 it("the memory of validation is planned where there is a validation split", async () => {
   const [without, beside] = [temporaryFolder(), temporaryFolder()];

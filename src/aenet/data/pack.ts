@@ -9,7 +9,7 @@ import { parseManifest, pathInManifest, readManifestBytes } from "./manifest.ts"
 import { Prefetcher } from "./prefetch.ts";
 
 export interface PackOptions extends DecodeOptions {
-  /** The file to write; one that is there is replaced once the new one is whole. */
+  /** The file to write; a pack that is there is replaced once the new one is whole, any other file refused. */
   readonly out: string;
   /** Images decoded at a time. */
   readonly workers?: number;

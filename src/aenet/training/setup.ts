@@ -76,9 +76,9 @@ async function setUpWith(
   const preprocessing = { ...defaultPreprocessing, imageSize, resize };
   const images = dataSet.images({ imageSize, resize });
   const loader = loaderOptions({ config, manifest, architecture, images }, workers);
-  // A set smaller than a batch is one batch an epoch, of whole micro-batches if it has any; the step is planned for that.
+  // A set smaller than a batch is one batch an epoch; the step is planned for that.
   const fillable = Math.min(batchSize, await fillableBatchSize(loader));
-  const microBatch = Math.min(config.microBatch ?? fillable, fillable);
+  const microBatch = microBatchFor(fillable, config.microBatch ?? fillable);
   const samples = fillable - (fillable % microBatch);
   const isFrozen = frozenBy(
     config.freeze,
@@ -104,6 +104,16 @@ async function setUpWith(
   trainLoader(setup, workers, () => {});
   validationLoader(setup, workers, () => {});
   return setup;
+}
+
+/**
+ * The largest micro-batch up to `most` that divides the samples; where that would be less than half of it, of too few samples
+ * for statistics, as many as asked for: what no longer fills one is left out.
+ */
+function microBatchFor(samples: number, most: number): number {
+  let divisor = Math.min(most, samples);
+  while (samples % divisor !== 0) divisor--;
+  return 2 * divisor >= Math.min(most, samples) ? divisor : most;
 }
 
 type LoaderParts = Pick<RunSetup, "config" | "manifest" | "architecture" | "images">;
